@@ -1,0 +1,52 @@
+# Everything a reader of the README types. Each target installs what it needs first.
+PYTHON ?= python3
+VENV := .venv
+TOOLS := .tools
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TOOLS_INSTALLED := $(TOOLS)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DO_NOT_TRACK := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: install demo test lint bench ui clean
+.DEFAULT_GOAL := install
+
+install: $(INSTALLED)
+
+# The stamp is younger than the lock when nothing has to be done. The editable install takes
+# its build backend from the lock as well: no isolation, so nothing unlocked is fetched.
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# sqlfluff does not share an environment with dbt.
+$(TOOLS_INSTALLED): requirements-tools.lock
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --require-hashes -r requirements-tools.lock
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/meterhouse demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+lint: $(INSTALLED) $(TOOLS_INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(TOOLS)/bin/sqlfluff lint dbt/models dbt/tests
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
+
+ui: $(INSTALLED)
+	$(BIN)/meterhouse ui
+
+# The environments only; what was billed stays. Deleting the data directory resets that.
+clean:
+	rm -rf $(VENV) $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

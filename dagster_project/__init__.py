@@ -1,0 +1,1 @@
+"""Meterhouse: usage events to invoices, orchestrated by Dagster."""

@@ -1,0 +1,1 @@
+"""Pure functions: no Dagster imports, no settings read, no clock."""

@@ -1,0 +1,13 @@
+"""Fixtures shared by all tests; kept light, because every test module pays for its imports."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_person_running_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see the default settings, whatever METERHOUSE_* the shell has set."""
+    for name in list(os.environ):
+        if name.startswith("METERHOUSE_"):
+            monkeypatch.delenv(name)
