@@ -1,0 +1,12 @@
+"""The documents of a billing period: invoices and credit notes as HTML, PDF and JSON, and the index.
+
+Reads the marts only, and holds no billing rule: every amount shown was decided in the warehouse.
+`records` reads, `formatting` writes numbers and dates in the customer's language, `view` makes the
+strings of one page, `period_index` those of the review page, `store` puts files in place and `render`
+ties them together. No Dagster imports.
+"""
+
+from dagster_project.lib.documents.render import RenderedDocument, render_period
+from dagster_project.lib.documents.store import DocumentConflictError
+
+__all__ = ["DocumentConflictError", "RenderedDocument", "render_period"]
