@@ -1,0 +1,508 @@
+"""The load: one transaction that moves everything new from the landing directory into `raw`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.lib.ingest.landing import (
+    LandedFile,
+    UnreadableFileError,
+    check_readable,
+    describe_file,
+    new_files,
+    remove_folder,
+    source_file_name,
+)
+from dagster_project.lib.ingest.parquet import (
+    ParquetShape,
+    parquet_records_sql,
+    parquet_shape,
+)
+from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, create_raw_tables
+from dagster_project.lib.ingest.records import identifier
+from dagster_project.lib.ingest.staging import STAGE, StagedTable, Staging, batches, short_error
+
+FOLDER_PREFIX = ".meterhouse-ingest-"
+EVENT_COLUMNS = (
+    "load_id, file_id, position, event_hash, source, event_id, event_type, subject, event_at, data"
+)
+REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"
+EVENT_HASH = "md5_number_lower(source || chr(31) || event_id)"
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What one ingest did.
+
+    `load_id` is None when nothing was loaded. Counts are of this load; `record_count` is of
+    usage files only. `failed_files` are (path relative to landing, error).
+    """
+
+    load_id: int | None
+    file_count: int
+    record_count: int
+    event_count: int
+    rejected_count: int
+    repeated_count: int
+    failed_files: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ParquetGroup:
+    """Parquet files of one shape, with the row count of each footer."""
+
+    shape: ParquetShape
+    files: list[LandedFile]
+
+
+@dataclass
+class Load:
+    """State of one load; made and used by `ingest_landing` only."""
+
+    connection: duckdb.DuckDBPyConnection
+    loaded_at: datetime
+    report: Callable[[str], None]
+    latest: str
+    staging: Staging
+    groups: list[ParquetGroup]
+    row_counts: dict[str, int]
+    failed: dict[str, str]
+    load_id: int = 0
+    first_file_id: int = 0
+    file_ids: dict[str, int] = field(default_factory=dict)
+
+
+def ingest_landing(
+    connection: duckdb.DuckDBPyConnection,
+    landing: Path,
+    loaded_at: datetime,
+    report: Callable[[str], None] = lambda message: None,
+) -> IngestReport:
+    """Load every new file of the landing directory in one transaction.
+
+    Args:
+        connection: an open warehouse; its memory and thread settings are kept.
+        landing: the landing directory; may be missing or empty.
+        loaded_at: the instant of the load; without a zone it is UTC.
+        report: is told, in a short sentence, what is being done.
+
+    Raises:
+        Anything `report` raises, and engine errors; the warehouse is then as before.
+    """
+    if loaded_at.tzinfo is not None:
+        loaded_at = loaded_at.astimezone(UTC).replace(tzinfo=None)
+    connection.execute("set TimeZone = 'UTC'")
+    create_raw_tables(connection)
+    folder = make_folder(connection)
+    keeps_order = setting(connection, "preserve_insertion_order")
+    try:
+        connection.execute("set preserve_insertion_order = true")
+        connection.execute(f"attach '{str(folder / 'stage.duckdb').replace(chr(39), chr(39) * 2)}'"
+                           f" as {STAGE}")
+        return run(connection, landing, loaded_at, report, folder)
+    finally:
+        connection.execute(f"set preserve_insertion_order = {keeps_order}")
+        connection.execute(f"detach database if exists {STAGE}")
+        remove_folder(folder)
+
+
+def setting(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Return the current value of an engine setting."""
+    row = connection.execute(f"select current_setting('{name}')").fetchone()
+    return str(row[0]) if row else ""
+
+
+def make_folder(connection: duckdb.DuckDBPyConnection) -> Path:
+    """Make a temporary folder beside the warehouse, removing what a killed load left there."""
+    row = connection.execute(
+        "select path from duckdb_databases() where database_name = current_database()"
+    ).fetchone()
+    parent: Path | None = None
+    prefix = FOLDER_PREFIX
+    if row and row[0]:
+        parent = Path(row[0]).absolute().parent
+        # The engine lets one process write a warehouse, so no living load owns these.
+        prefix = f"{FOLDER_PREFIX}{Path(row[0]).name}-"
+        for abandoned in parent.iterdir():
+            if abandoned.name.startswith(prefix):
+                shutil.rmtree(abandoned, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+
+
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    landing: Path,
+    loaded_at: datetime,
+    report: Callable[[str], None],
+    folder: Path,
+) -> IngestReport:
+    """Stage, load and commit; the folder holds links, copies and the staging database."""
+    known = {
+        str(row[0])
+        for row in connection.execute("select source_file from raw.load_files").fetchall()
+    }
+    latest = f"timestamp '{(loaded_at + timedelta(days=1)).isoformat(sep=' ')}'"
+    links, copies = folder / "links", folder / "copies"
+    links.mkdir()
+    copies.mkdir()
+    paths = new_files(known, landing)
+    if paths:
+        report(f"found {len(paths)} new file(s)")
+    failed: dict[str, str] = {}
+    text_files: list[LandedFile] = []
+    shapes: dict[ParquetShape, list[LandedFile]] = defaultdict(list)
+    row_counts: dict[str, int] = {}
+    for path in paths:
+        name = source_file_name(path, landing)
+        try:
+            file = describe_file(path, landing, links)
+            check_readable(file)
+            if file.format == "parquet":
+                shape, row_counts[name] = parquet_shape(connection, file)
+                parquet_records_sql(connection, shape, latest)
+                shapes[shape].append(file)
+            else:
+                text_files.append(file)
+        except UnreadableFileError as error:
+            failed[name] = short_error(error)
+    staging = Staging(connection, copies, latest, report)
+    staging.stage(text_files)
+    failed.update(staging.failed)
+    groups = [
+        ParquetGroup(shape, batch) for shape, files in shapes.items() for batch in batches(files)
+    ]
+    load = Load(
+        connection, loaded_at, report, latest, staging, groups, row_counts, failed
+    )
+    while True:
+        bad_group = attempt(load)
+        if isinstance(bad_group, IngestReport):
+            return bad_group
+        isolate_damage(load, bad_group)
+
+
+def attempt(load: Load) -> IngestReport | ParquetGroup:
+    """Run the transaction; return the group of Parquet files that broke it, if one did."""
+    connection = load.connection
+    connection.execute("begin transaction")
+    try:
+        number_files(load)
+        for table in load.staging.tables:
+            insert_staged(load, table)
+        for group in load.groups:
+            load.report(f"loading {len(group.files)} parquet file(s)")
+            try:
+                insert_parquet(load, group)
+            except duckdb.Error:
+                connection.execute("rollback")
+                return group
+        load.report("looking for repeated events")
+        repeated_count = insert_repeats(load)
+        result = insert_ledger(load, repeated_count)
+        load.report("committing")
+        connection.execute("commit")
+    except BaseException:
+        try:
+            connection.execute("rollback")
+        except duckdb.Error:
+            pass
+        raise
+    load.report(f"loaded {result.file_count} file(s), {result.record_count} record(s)")
+    return result
+
+
+def number_files(load: Load) -> None:
+    """Give the load and its files their numbers, in order of file name."""
+    row = load.connection.execute(
+        "select coalesce(max(load_id), 0) + 1, coalesce(max(file_id), 0) + 1 from raw.load_files"
+    ).fetchone()
+    load.load_id, load.first_file_id = row if row else (1, 1)
+    loaded = sorted(file.source_file for file in loaded_files(load))
+    load.file_ids = {name: load.first_file_id + index for index, name in enumerate(loaded)}
+
+
+def loaded_files(load: Load) -> list[LandedFile]:
+    """Return the files that could be opened."""
+    staged = [file for table in load.staging.tables for file in table.paths.values()]
+    return staged + [file for group in load.groups for file in group.files]
+
+
+def set_paths(load: Load, paths: dict[str, LandedFile]) -> None:
+    """Fill the temporary table that maps the path the engine read to the file's number."""
+    load.connection.execute(
+        "create or replace temp table ingest_paths as"
+        " select unnest($1::varchar[]) as read_path, unnest($2::bigint[]) as file_id",
+        [list(paths), [load.file_ids[file.source_file] for file in paths.values()]],
+    )
+
+
+def insert_staged(load: Load, table: StagedTable) -> None:
+    """Move one staged table into the raw tables; its row ids give the positions."""
+    execute = load.connection.execute
+    set_paths(load, table.paths)
+    staged = f"{STAGE}.{table.name}"
+    execute(
+        f"""
+        create or replace temp table ingest_files as
+        select read_path, file_id, min(staged.rowid) as first_row
+        from {staged} as staged inner join ingest_paths using (read_path)
+        group by read_path, file_id
+        """
+    )
+    position = "staged.rowid - first_row + 1"
+    if table.kind != "usage":
+        columns = ", ".join(identifier(column) for column in ACCOUNT_COLUMNS[table.kind])
+        execute(
+            f"insert into raw.{table.kind} (file_id, position, {columns})"
+            f" select file_id, {position}, {columns}"
+            f" from {staged} as staged inner join ingest_files using (read_path)"
+        )
+        return
+    if "reason" not in table_columns(load, table.name):
+        return
+    shift = ""
+    rejects = f"{table.name}_rejects"
+    if table_columns(load, rejects):
+        # The reader left out broken rows: number the good ones around them.
+        position = f"({position}) + coalesce(reject_number, 0)"
+        shift = (
+            f" asof left join (select reject_number, position - reject_number + 1 as before"
+            f" from {STAGE}.{rejects}) as rejects"
+            " on staged.rowid - first_row + 1 >= rejects.before"
+        )
+        execute(
+            f"insert into raw.rejected_records ({REJECT_COLUMNS})"
+            f" select {load.load_id}, file_id, position, 'malformed', detail, raw_text"
+            f" from {STAGE}.{rejects} cross join ingest_paths"
+        )
+    source = f"{staged} as staged inner join ingest_files using (read_path){shift}"
+    execute(
+        f"insert into raw.usage_events ({EVENT_COLUMNS})"
+        f" select {load.load_id}, file_id, {position}, {EVENT_HASH}, source, event_id,"
+        f" event_type, subject, event_at, data from {source} where reason is null"
+    )
+    execute(
+        f"insert into raw.rejected_records ({REJECT_COLUMNS})"
+        f" select {load.load_id}, file_id, {position}, reason, detail, raw_text"
+        f" from {source} where reason <> 'blank'"
+    )
+
+
+def table_columns(load: Load, table: str) -> set[str]:
+    """Return the columns of a staged table, none when it does not exist."""
+    return {
+        str(row[0])
+        for row in load.connection.execute(
+            "select column_name from duckdb_columns()"
+            f" where database_name = '{STAGE}' and table_name = '{table}'"
+        ).fetchall()
+    }
+
+
+def insert_parquet(load: Load, group: ParquetGroup) -> None:
+    """Read Parquet files of one shape straight into the raw tables."""
+    paths = {file.read_path: file for file in group.files}
+    set_paths(load, paths)
+    records = parquet_records_sql(load.connection, group.shape, load.latest)
+    source = f"({records}) inner join ingest_paths using (read_path)"
+    parameters = {"paths": list(paths)}
+    load.connection.execute(
+        f"insert into raw.usage_events ({EVENT_COLUMNS})"
+        f" select {load.load_id}, file_id, position, {EVENT_HASH}, source, event_id,"
+        f" event_type, subject, event_at, data from {source} where reason is null",
+        parameters,
+    )
+    load.connection.execute(
+        f"insert into raw.rejected_records ({REJECT_COLUMNS})"
+        f" select {load.load_id}, file_id, position, reason, detail, raw_text"
+        f" from {source} where reason is not null",
+        parameters,
+    )
+
+
+def isolate_damage(load: Load, group: ParquetGroup) -> None:
+    """Read the files of a group one by one and take out those that break.
+
+    Raises:
+        duckdb.Error: none of them breaks alone, so the files are not the cause.
+    """
+    records = parquet_records_sql(load.connection, group.shape, load.latest)
+    sound: list[LandedFile] = []
+    for file in group.files:
+        try:
+            load.connection.execute(
+                f"select bit_xor(hash(records)) from ({records}) as records",
+                {"paths": [file.read_path]},
+            ).fetchall()
+            sound.append(file)
+        except duckdb.Error as error:
+            load.failed[file.source_file] = short_error(error)
+    if len(sound) == len(group.files):
+        raise RuntimeError(f"cannot load {group.files[0].source_file} and its like")
+    position = load.groups.index(group)
+    load.groups[position : position + 1] = [ParquetGroup(group.shape, sound)] if sound else []
+
+
+def insert_repeats(load: Load) -> int:
+    """Find events of this load which repeat an earlier identity; return how many.
+
+    Hashes only choose candidates, so history is read by one narrow column; identity and
+    content are then compared exactly, content without regard to the order of keys.
+    """
+    execute = load.connection.execute
+    execute(
+        f"""
+        create or replace temp table ingest_candidates as
+        with fresh as (
+            select event_hash, count(*) as fresh_count from raw.usage_events
+            where file_id >= {load.first_file_id} group by event_hash
+        )
+        select event_hash from fresh where fresh_count > 1
+        union
+        select event_hash from raw.usage_events
+        where file_id < {load.first_file_id}
+            and event_hash in (
+                select event_hash from raw.usage_events where file_id >= {load.first_file_id}
+            )
+        """
+    )
+    execute(
+        f"""
+        insert into raw.repeated_events (load_id, file_id, position, is_conflict)
+        with candidates as (
+            select * from raw.usage_events
+            where event_hash in (select event_hash from ingest_candidates)
+        ),
+        ranked as (
+            select
+                *,
+                row_number() over identity as event_rank,
+                first_value(event_type) over identity as first_type,
+                first_value(subject) over identity as first_subject,
+                first_value(event_at) over identity as first_at,
+                first_value(data) over identity as first_data
+            from candidates
+            window identity as (partition by source, event_id order by file_id, position)
+        )
+        select
+            load_id, file_id, position,
+            event_type <> first_type or subject <> first_subject or event_at <> first_at
+            or case
+                when data = first_data then false
+                else {canonical_sql("data")} <> {canonical_sql("first_data")}
+            end
+        from ranked
+        where event_rank > 1 and file_id >= {load.first_file_id}
+        """
+    )
+    return count(load, "select count(*) from raw.repeated_events where load_id = $1")
+
+
+def canonical_sql(data: str) -> str:
+    """A flat JSON object as sorted pairs: absent is null, 5 is "5" is 5.0."""
+    text = f"json_extract_string({data}, '$.*')"
+    value = (
+        "case when regexp_matches(pair[2], '^-?[0-9]+[.][0-9]+$')"
+        " then rtrim(rtrim(pair[2], '0'), '.') else pair[2] end"
+    )
+    return (
+        f"list_sort(list_transform(list_filter(list_transform("
+        f"list_zip(json_keys({data}), {text}), lambda entry: [entry[1], entry[2]]),"
+        f" lambda pair: pair[2] is not null), lambda pair: [pair[1], {value}]))"
+    )
+
+
+def count(load: Load, query: str) -> int:
+    """Return the count a query gives for this load."""
+    row = load.connection.execute(query, [load.load_id]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def insert_ledger(load: Load, repeated_count: int) -> IngestReport:
+    """Write the ledger and the list of failed files; check that every record has its fate."""
+    execute = load.connection.execute
+    events = dict(
+        execute(
+            "select file_id, count(*) from raw.usage_events where file_id >= $1 group by file_id",
+            [load.first_file_id],
+        ).fetchall()
+    )
+    rejected = dict(
+        execute(
+            "select file_id, count(*) from raw.rejected_records where file_id >= $1"
+            " group by file_id",
+            [load.first_file_id],
+        ).fetchall()
+    )
+    records = landed_counts(load)
+    rows = []
+    for file in loaded_files(load):
+        file_id = load.file_ids[file.source_file]
+        event_count, rejected_count = events.get(file_id, 0), rejected.get(file_id, 0)
+        record_count = records.get(file_id, 0)
+        if file.kind == "usage" and record_count != event_count + rejected_count:
+            raise RuntimeError(
+                f"{file.source_file}: {record_count} records landed, but {event_count} events"
+                f" and {rejected_count} rejected records were stored"
+            )
+        rows.append(
+            (file_id, load.load_id, file.source_file, file.kind, file.size_bytes, record_count,
+             event_count, rejected_count, load.loaded_at)
+        )
+    rows.sort()
+    if rows:
+        columns = list(zip(*rows, strict=True))
+        types = ("bigint", "bigint", "varchar", "varchar", "bigint", "bigint", "bigint",
+                 "bigint", "timestamp")
+        values = ", ".join(
+            f"unnest(${index}::{kind}[])" for index, kind in enumerate(types, start=1)
+        )
+        execute(f"insert into raw.load_files select {values}", [list(c) for c in columns])
+    failed = sorted(load.failed.items())
+    execute("delete from raw.failed_files")
+    if failed:
+        execute(
+            "insert into raw.failed_files"
+            " select unnest($1::varchar[]), unnest($2::varchar[]), $3::timestamp",
+            [[name for name, _ in failed], [error for _, error in failed], load.loaded_at],
+        )
+    event_count, rejected_count = sum(events.values()), sum(rejected.values())
+    return IngestReport(
+        load_id=load.load_id if rows else None,
+        file_count=len(rows),
+        record_count=event_count + rejected_count,
+        event_count=event_count,
+        rejected_count=rejected_count,
+        repeated_count=repeated_count,
+        failed_files=failed,
+    )
+
+
+def landed_counts(load: Load) -> dict[int, int]:
+    """Return records per file as the readers saw them, apart from what was stored."""
+    counts: dict[int, int] = defaultdict(int)
+    for group in load.groups:
+        for file in group.files:
+            counts[load.file_ids[file.source_file]] += load.row_counts[file.source_file]
+    for table in load.staging.tables:
+        columns = table_columns(load, table.name)
+        where = "where reason is distinct from 'blank'" if "reason" in columns else ""
+        for read_path, rows in load.connection.execute(
+            f"select read_path, count(*) from {STAGE}.{table.name} {where} group by read_path"
+        ).fetchall():
+            counts[load.file_ids[table.paths[read_path].source_file]] += rows
+        if table_columns(load, f"{table.name}_rejects"):
+            row = load.connection.execute(
+                f"select count(*) from {STAGE}.{table.name}_rejects"
+            ).fetchone()
+            file = next(iter(table.paths.values()))
+            counts[load.file_ids[file.source_file]] += row[0] if row else 0
+    return counts

@@ -1,0 +1,80 @@
+"""Tables of the schema `raw`: the only place that defines them."""
+
+from __future__ import annotations
+
+import duckdb
+
+# Per kind: the contract's columns, and whether the header must have them. A column whose
+# absence would change who is billed, or in which month, is required.
+ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
+    "customers": {
+        "customer_id": True,
+        "customer_name": True,
+        "email": False,
+        "address_line": False,
+        "city": False,
+        "postal_code": False,
+        "country_code": True,
+        "tax_id": False,
+        "currency_code": True,
+        "locale": False,
+        "timezone": True,
+        "parent_customer_id": False,
+    },
+    "subscriptions": {
+        "subscription_id": True,
+        "customer_id": True,
+        "plan_code": True,
+        "started_at": True,
+        "ended_at": False,
+        "billing_anchor": False,
+    },
+    "subjects": {
+        "subject": True,
+        "subscription_id": True,
+        "valid_from": False,
+        "valid_to": False,
+    },
+    "corrections": {
+        "correction_id": True,
+        "source": True,
+        "event_id": True,
+        "action": True,
+        "reason": False,
+        "requested_by": False,
+        "requested_at": False,
+    },
+}
+
+EVENT_TABLES = """
+create schema if not exists raw;
+create table if not exists raw.load_files (
+    file_id bigint, load_id bigint, source_file varchar, file_kind varchar, size_bytes bigint,
+    record_count bigint, event_count bigint, rejected_count bigint, loaded_at timestamp
+);
+create table if not exists raw.usage_events (
+    load_id bigint, file_id bigint, position bigint, event_hash ubigint, source varchar,
+    event_id varchar, event_type varchar, subject varchar, event_at timestamp, data varchar
+);
+create table if not exists raw.repeated_events (
+    load_id bigint, file_id bigint, position bigint, is_conflict boolean
+);
+create table if not exists raw.rejected_records (
+    load_id bigint, file_id bigint, position bigint, reason varchar, detail varchar,
+    raw_text varchar
+);
+create table if not exists raw.failed_files (
+    source_file varchar, error varchar, failed_at timestamp
+);
+"""
+
+
+def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the schema `raw` and its tables where missing; changes nothing that exists."""
+    connection.execute(EVENT_TABLES)
+    for kind, columns in ACCOUNT_COLUMNS.items():
+        column_list = ", ".join(f"{column} varchar" for column in columns)
+        connection.execute(
+            f"create table if not exists raw.{kind}"
+            f" (file_id bigint, position bigint, {column_list})"
+        )

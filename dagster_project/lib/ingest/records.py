@@ -1,0 +1,264 @@
+"""SQL that decides what one record says and whether it is usable.
+
+Every function returns SQL text; column expressions in, expression or query out.
+"""
+
+from __future__ import annotations
+
+ATTRIBUTES = ("id", "source", "type", "subject", "time")
+STRING = r'"(?:[^"\\]|\\.)*"'
+# Cheap test of the whole line for anything the JSON parser would accept and change in silence:
+# more digits than a double holds, an exponent, NaN or Infinity, a trailing comma.
+SUSPICIOUS = (
+    r"[:,\[\s]-?[0-9][0-9.]{15}"
+    r"|[:,\[\s]-?[0-9][0-9.]*[eE]"
+    r"|[:,\[\s]-?(?i:nan|inf)"
+    r"|,\s*[}\]]"
+)
+NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+PLAIN_TIME = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    "(?:[.][0-9]+)?"
+)
+OFFSET = " ?[+-](?:[01][0-9]|2[0-3]):?(?:[0-5][0-9])?$"
+
+
+def quoted(text: str) -> str:
+    """Return a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def time_sql(text: str) -> str:
+    """RFC 3339 text to a UTC timestamp, null when it is not one.
+
+    The pattern comes first: the engine's cast also takes 'epoch', 'infinity' and bare dates,
+    and drops the offset of a text cast to a timestamp without zone.
+    """
+    return (
+        f"case when regexp_matches({text}, {quoted(PLAIN_TIME + '[Zz]?$')})"
+        f" then try_cast(rtrim(upper({text}), 'Z') as timestamp)"
+        f" when regexp_matches({text}, {quoted(PLAIN_TIME + OFFSET)})"
+        f" then try_cast(upper({text}) as timestamptz) at time zone 'UTC' end"
+    )
+
+
+def exact_text_sql(line: str) -> str:
+    """JSON text with every number turned into a string; null when it is not strict JSON.
+
+    Control characters mark numbers while strings are stepped over as a whole, so a number
+    written inside a string stays as it is.
+    """
+    marked = (
+        f"replace(regexp_replace({line}, {quoted(f'({STRING})|(-?[0-9][0-9.eE+-]*)')},"
+        r" '\1' || chr(1) || '\2' || chr(1), 'g'), chr(1) || chr(1), '')"
+    )
+    as_strings = (
+        f"regexp_replace({marked}, chr(1) || {quoted(f'({NUMBER})')} || chr(1),"
+        f" {quoted(chr(34) + chr(92) + '1' + chr(34))}, 'g')"
+    )
+    outside_strings = f"regexp_replace({line}, {quoted(STRING)}, '\"\"', 'g')"
+    lax = quoted(r"(?i)nan|inf|,\s*[}\]]")
+    return (
+        f"case when contains({line}, chr(1)) or regexp_matches({outside_strings}, {lax})"
+        f" then null else {as_strings} end"
+    )
+
+
+def problem_sql(event_at: str, latest: str, malformed: str, is_instant: bool = False) -> str:
+    """Return a struct (reason, detail), null when the record is usable.
+
+    `malformed` is an expression for the detail of a malformed record, or null. The columns
+    event_id, source, event_type, subject and time_text must be in scope; with `is_instant`
+    the last one is a timestamp and not text.
+    """
+    columns = ["event_id", "source", "event_type", "subject", "time_text"]
+    missing = " and ".join(f"trim({column}) <> ''" for column in columns[:4])
+    missing += " and time_text is not null" if is_instant else " and trim(time_text) <> ''"
+    names = ", ".join(
+        f"case when coalesce(trim({column}::varchar), '') = '' then '{name}' end"
+        for column, name in zip(columns, ATTRIBUTES, strict=True)
+    )
+    return f"""
+        case
+            when {malformed} is not null
+                then {{'reason': 'malformed', 'detail': {malformed}}}
+            when ({missing}) is not true
+                then {{'reason': 'missing_attribute',
+                      'detail': 'missing or empty: ' || concat_ws(', ', {names})}}
+            when (year({event_at}) between 1970 and 9999) is not true
+                then {{'reason': 'invalid_time',
+                      'detail': 'time is not an RFC 3339 instant: ' || left(time_text::varchar, 200)}}
+            when {event_at} > {latest}
+                then {{'reason': 'future_time',
+                      'detail': 'time is more than a day later than the load: ' || time_text::varchar}}
+        end"""
+
+
+def checked_data_sql(column: str) -> str:
+    """Text column holding a JSON object: the exact text, null when it is not strict JSON."""
+    exact = (
+        f"case when regexp_matches({column}, {quoted(SUSPICIOUS)})"
+        f" then {exact_text_sql(column)} else {column} end"
+    )
+    return (
+        f"case when json_valid({exact}) and json_type({exact}) = 'OBJECT' then {exact} end"
+    )
+
+
+def data_problem_sql(column: str, checked: str, properties: str) -> str:
+    """Detail of what is wrong with a data column (CSV, Parquet), or null.
+
+    `properties` is a JSON object of the other columns: a key in both is ambiguous.
+    """
+    return f"""
+        case
+            when coalesce({column}, '') = '' then null
+            when {checked} is null then 'data is not a JSON object'
+            when len(json_keys({checked})) <> list_unique(json_keys({checked}))
+                then 'duplicate key in data'
+            when len(list_filter(
+                json_extract({checked}::json, '$.*'),
+                lambda member: left(member::varchar, 1) in ('{{', '[')
+            )) > 0 then 'data is not flat'
+            when len(list_intersect(
+                json_keys({checked}), json_keys(json_merge_patch('{{}}', {properties}))
+            )) > 0 then 'duplicate key in data'
+        end"""
+
+
+def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
+    """Query of parsed records over a relation (read_path, line), in its order.
+
+    Blank lines keep their row with reason 'blank', because positions are counted from rows.
+    `latest` is a timestamp literal: the last acceptable instant. With `is_marked` the marks of
+    a cleaned copy are taken out of the raw text.
+    """
+    raw_text = "replace(line, chr(1), '')" if is_marked else "line"
+    paths = ", ".join(f"'$.{name}'" for name in (*ATTRIBUTES, "data"))
+    non_scalar = " or ".join(
+        f"(left(attribute_texts[{index}], 1) in ('{{', '[', 't', 'f')"
+        f" and json_type(document, '$.{name}') in ('OBJECT', 'ARRAY', 'BOOLEAN'))"
+        for index, name in enumerate(ATTRIBUTES, start=1)
+    )
+    malformed = rf"""
+        case
+            when document is null then 'not a JSON object'
+            when len(key_lists[1]) <> list_unique(key_lists[1]) then 'duplicate key'
+            when {non_scalar} then 'an attribute is not text or number'
+            when attribute_texts[6] is null then null
+            when len(key_lists[2]) = 0 and json_type(document, '$.data') <> 'OBJECT'
+                then 'data is not an object'
+            when len(key_lists[2]) <> list_unique(key_lists[2]) then 'duplicate key in data'
+            when regexp_matches(attribute_texts[6], '(?s).[\[{{]')
+                and len(list_filter(
+                    json_extract(attribute_texts[6]::json, '$.*'),
+                    lambda member: left(member::varchar, 1) in ('{{', '[')
+                )) > 0
+                then 'data is not flat'
+        end"""
+    return f"""
+        with lines as (
+            select
+                read_path, line,
+                coalesce(trim(line, chr(32) || chr(9) || chr(10) || chr(13)), '') = '' as is_blank,
+                case
+                    when regexp_matches(line, {quoted(SUSPICIOUS)}) then {exact_text_sql("line")}
+                    else line
+                end as exact_line
+            from {lines}
+        ),
+        documents as (
+            select
+                read_path, line, is_blank,
+                case
+                    when starts_with(ltrim(exact_line, chr(32) || chr(9) || chr(10) || chr(13)), '{{')
+                        and json_valid(exact_line)
+                        then exact_line
+                end as document
+            from lines
+        ),
+        extracted as (
+            select
+                *,
+                json_keys(document, ['$', '$.data']) as key_lists,
+                json_extract_string(document, [{paths}]) as attribute_texts
+            from documents
+        ),
+        attributes as (
+            select
+                read_path, line, is_blank,
+                attribute_texts[1] as event_id,
+                attribute_texts[2] as source,
+                attribute_texts[3] as event_type,
+                attribute_texts[4] as subject,
+                attribute_texts[5] as time_text,
+                coalesce(attribute_texts[6], '{{}}') as data,
+                {malformed} as malformed
+            from extracted
+        ),
+        timed as (
+            select *, {time_sql("time_text")} as event_at from attributes
+        ),
+        judged as (
+            select
+                *,
+                case when is_blank then {{'reason': 'blank', 'detail': ''}}
+                    else {problem_sql("event_at", latest, "malformed")}
+                end as problem
+            from timed
+        )
+        select
+            read_path, source, event_id, event_type, subject, event_at,
+            case when problem is null then data end as data,
+            problem.reason as reason,
+            problem.detail as detail,
+            case when problem is not null then {raw_text} end as raw_text
+        from judged"""
+
+
+def column_records_sql(
+    relation: str,
+    keys: str,
+    attributes: dict[str, str],
+    event_at: str,
+    data: str,
+    raw_text: str,
+    malformed: str,
+    latest: str,
+    is_instant: bool = False,
+) -> str:
+    """Query of judged records over a relation whose attributes are columns (CSV, Parquet).
+
+    `keys` are columns passed through, `attributes` maps attribute names to text expressions,
+    `event_at` may use the column `time_text`. Data and raw text are null where not needed.
+    """
+    return f"""
+        with attributes as (
+            select
+                {attributes["id"]} as event_id,
+                {attributes["source"]} as source,
+                {attributes["type"]} as event_type,
+                {attributes["subject"]} as subject,
+                {attributes["time"]} as time_text,
+                *
+            from {relation}
+        ),
+        timed as (
+            select *, {event_at} as event_at, {malformed} as malformed from attributes
+        ),
+        judged as (
+            select *, {problem_sql("event_at", latest, "malformed", is_instant)} as problem
+            from timed
+        )
+        select
+            {keys}, source, event_id, event_type, subject, event_at,
+            case when problem is null then {data} end as data,
+            problem.reason as reason,
+            problem.detail as detail,
+            case when problem is not null then {raw_text} end as raw_text
+        from judged"""
