@@ -1,0 +1,234 @@
+"""Each defect of a price book is found where it is; the shipped book has none.
+
+The books are small and edited as text, so that the expected line can be counted by eye.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.price_book import COLUMNS, Defect, check_price_book
+
+SHIPPED = Path(__file__).parents[2] / "pricing_seeds"
+
+# prices.csv: line 2 flat, 3 and 4 two versions, 5 tiered, 6 package.
+SOUND = {
+    "meters.csv": """\
+meter_code,meter_name,event_type,aggregation,value_property,unit,filter,dimensions,\
+rounding_increment,minimum_quantity
+calls,Calls,call,count,,call,kind=a|b;zone=x,zone|kind,,
+talk,Talk,call,sum,seconds,second,,,60,60
+""",
+    "plans.csv": "plan_code,plan_name,currency_code,billing_interval\np,Plan,EUR,month\n",
+    "prices.csv": """\
+price_id,plan_code,charge_code,charge_name,meter_code,pricing_model,unit_price,package_size,\
+included_quantity,minimum_amount,maximum_amount,dimension_filter,billed,prorated,\
+tax_category,subscription_id,valid_from,valid_to
+fee_1,p,fee,Fee,,flat,9.90,,,,,,arrears,true,services,,,
+call_1,p,calls,Calls,calls,per_unit,0.000000000001,,10,,,,arrears,false,,,2025-01-01,2026-02-15
+call_2,p,calls,Calls,calls,per_unit,-1,,,,,,arrears,,,,2026-02-15,
+talk_1,p,talk,Talk,talk,tiered,,,,,,,arrears,false,,,2025-01-01T00:00:00Z,
+pack_1,p,packs,Packs,calls,package,5,100,,,,,arrears,false,,,2025-01-01,
+""",
+    "price_tiers.csv": """\
+price_id,up_to,unit_price,flat_amount
+talk_1,60,0.1,
+talk_1,,0.05,1
+""",
+    "currencies.csv": "currency_code,minor_units\nEUR,2\nJPY,0\n",
+    "tax_rates.csv": """\
+tax_category,country_code,tax_code,rate,valid_from,valid_to
+services,DE,DE-VAT,19,,2026-01-01
+services,DE,DE-VAT,20.5,2026-01-01,
+""",
+    "seller.csv": """\
+seller_name,address_line,city,postal_code,country_code,tax_id,email,payment_terms_days,\
+payment_details
+Seller,Street 1,Berlin,10115,DE,,,14,
+""",
+}
+
+# (file, old text, new text, line, column, words of the message)
+EDITS = [
+    ("meters.csv", "call,count", "call,median", 2, "aggregation", "unknown"),
+    ("meters.csv", "call,count", "call,latest", 2, "aggregation", "not supported yet"),
+    ("meters.csv", "call,count", "call,percentile_95", 2, "aggregation", "not supported yet"),
+    ("meters.csv", "call,count,", "call,max,", 2, "value_property", "is empty"),
+    ("meters.csv", "call,count,", "call,unique_count,", 2, "value_property", "is empty"),
+    ("meters.csv", "sum,seconds", "sum,", 3, "value_property", "is empty"),
+    ("meters.csv", "kind=a|b", "kind", 2, "filter", "not a property=value pair"),
+    ("meters.csv", "kind=a|b", "kind=a|", 2, "filter", "names nothing"),
+    ("meters.csv", "kind=a|b", "kind=", 2, "filter", "names nothing"),
+    ("meters.csv", "kind=a|b", "=a", 2, "filter", "names nothing"),
+    ("meters.csv", "zone=x,", "zone=x;,", 2, "filter", "names nothing"),
+    ("meters.csv", "zone=x", "kind=c", 2, "filter", "2 times"),
+    ("meters.csv", "kind=a|b", "kind=a| b", 2, "filter", "spaces around"),
+    ("meters.csv", "zone|kind", "zone||kind", 2, "dimensions", "names nothing"),
+    ("meters.csv", "zone|kind", "zone|zone", 2, "dimensions", "2 times"),
+    ("meters.csv", ",60,60", ",0,60", 3, "rounding_increment", "not above 0"),
+    ("meters.csv", ",60,60", ",-1,60", 3, "rounding_increment", "not above 0"),
+    ("meters.csv", ",60,60", ",60,-1", 3, "minimum_quantity", "below 0"),
+    ("meters.csv", "talk,Talk", "calls,Talk", 3, "meter_code", "already on row 2"),
+    ("meters.csv", "talk,Talk", "talk,", 3, "meter_name", "is empty"),
+    ("plans.csv", "EUR", "XXX", 2, "currency_code", "not in currencies.csv"),
+    ("plans.csv", "EUR", "", 2, "currency_code", "is empty"),
+    ("plans.csv", "month", "year", 2, "billing_interval", "not supported yet"),
+    ("plans.csv", "month", "week", 2, "billing_interval", "unknown"),
+    ("plans.csv", "month\n", "month\np,Again,EUR,month\n", 3, "plan_code", "on row 2"),
+    ("prices.csv", "call_2,p", "call_1,p", 4, "price_id", "already on row 3"),
+    ("prices.csv", "fee_1,p", "fee_1,q", 2, "plan_code", "not in plans.csv"),
+    ("prices.csv", "Packs,calls", "Packs,faxes", 6, "meter_code", "not in meters.csv"),
+    ("prices.csv", "services", "energy", 2, "tax_category", "not in tax_rates.csv"),
+    ("prices.csv", "Talk,talk,tiered", "Talk,talk,stairs", 5, "pricing_model", "unknown"),
+    ("prices.csv", "calls,package", "calls,dynamic", 6, "pricing_model", "not supported yet"),
+    ("prices.csv", "calls,package", "calls,percentage", 6, "pricing_model", "supported yet"),
+    ("prices.csv", "Packs,calls", "Packs,", 6, "meter_code", "needs a meter"),
+    ("prices.csv", "Fee,,flat", "Fee,calls,flat", 2, "meter_code", "has to be empty"),
+    ("prices.csv", "flat,9.90", "flat,", 2, "unit_price", "is empty"),
+    ("prices.csv", "flat,9.90", "flat,NaN", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,1e3", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,٣", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", 'flat,"9,90"', 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,0.0000000000001", 2, "unit_price", "12 decimal places"),
+    ("prices.csv", "flat,9.90", "flat,100000000000000", 2, "unit_price", "14 digits"),
+    ("prices.csv", ",,10,", f",,{10**26},", 3, "included_quantity", "26 digits"),
+    ("prices.csv", ",,10,", ",,-10,", 3, "included_quantity", "below 0"),
+    ("prices.csv", "tiered,", "tiered,1", 5, "unit_price", "has to be empty"),
+    ("prices.csv", "package,5,100", "package,5,", 6, "package_size", "is empty"),
+    ("prices.csv", "package,5,100", "package,5,0", 6, "package_size", "not above 0"),
+    ("prices.csv", "flat,9.90,", "flat,9.90,7", 2, "package_size", "has to be empty"),
+    ("prices.csv", ",,10,,,,", ",,10,5,,,", 3, "minimum_amount", "not supported yet"),
+    ("prices.csv", ",,10,,,,", ",,10,,5,,", 3, "maximum_amount", "not supported yet"),
+    ("prices.csv", ",,10,,,,", ",,10,,,a=b,", 3, "dimension_filter", "not supported yet"),
+    ("prices.csv", "arrears,true", "advance,true", 2, "billed", "not supported yet"),
+    ("prices.csv", "arrears,true", "later,true", 2, "billed", "unknown"),
+    ("prices.csv", "arrears,true", "arrears,maybe", 2, "prorated", "neither true nor false"),
+    ("prices.csv", ",2026-02-15,\n", ",2026-02-16,\n", 4, "valid_from", "gap"),
+    ("prices.csv", ",2026-02-15,\n", ",2026-02-14,\n", 4, "valid_from", "overlaps"),
+    ("prices.csv", ",2026-02-15,\n", ",,\n", 3, "valid_from", "overlaps"),
+    ("prices.csv", ",2026-02-15\n", ",\n", 4, "valid_from", "never ends"),
+    ("prices.csv", ",2026-02-15,\n", ",2026-02-15T00:00Z,\n", 4, "valid_from", "local date"),
+    ("prices.csv", "2025-01-01,2026-02-15", "2025-01-01,2024-01-01", 3, "valid_to", "after"),
+    ("prices.csv", ",2026-02-15,\n", ",2026-02-30,\n", 4, "valid_from", "not a date"),
+    ("prices.csv", ",2026-02-15,\n", ",15.02.2026,\n", 4, "valid_from", "not a date"),
+    ("prices.csv", "fee_1,p,fee,Fee,", "fee_1,p,fee, Fee,", 2, "charge_name", "spaces"),
+    ("price_tiers.csv", "talk_1,,", "talk_1,90,", 3, "up_to", "last tier is closed"),
+    ("price_tiers.csv", "talk_1,,", "talk_1,60,0,\ntalk_1,,", 3, "up_to", "already on row 2"),
+    ("price_tiers.csv", "talk_1,,", "talk_1,9.5,0,\ntalk_1,,", 3, "up_to", "below the tier"),
+    ("price_tiers.csv", "talk_1,60", "talk_1,", 3, "up_to", "after the open one"),
+    ("price_tiers.csv", "talk_1,60", "talk_1,0", 2, "up_to", "not above 0"),
+    ("price_tiers.csv", "talk_1,60", "talk_9,60", 2, "price_id", "not in prices.csv"),
+    ("price_tiers.csv", "0.05,1\n", "0.05,1\npack_1,,1,\n", 4, "price_id", "takes no tiers"),
+    ("price_tiers.csv", "0.05,1", ",1", 3, "unit_price", "is empty"),
+    ("price_tiers.csv", "0.05,1", "0.05,inf", 3, "flat_amount", "not a plain decimal"),
+    ("currencies.csv", "JPY", "EUR", 3, "currency_code", "already on row 2"),
+    ("currencies.csv", "JPY", "yen", 3, "currency_code", "three capital letters"),
+    ("currencies.csv", "JPY,0", "JPY,", 3, "minor_units", "from 0 to 4"),
+    ("tax_rates.csv", "DE,DE-VAT,20.5", "DD,DD-VAT,20.5", 3, "country_code", "unknown"),
+    ("tax_rates.csv", "20.5", "", 3, "rate", "is empty"),
+    ("tax_rates.csv", "20.5", "-1", 3, "rate", "below 0"),
+    ("tax_rates.csv", ",2026-01-01,\n", ",2026-01-02,\n", 3, "valid_from", "gap"),
+    ("tax_rates.csv", ",2026-01-01,\n", ",2025-01-01,\n", 3, "valid_from", "overlaps"),
+    ("seller.csv", "10115,DE", "10115,XX", 2, "country_code", "unknown"),
+    ("seller.csv", ",14,", ",soon,", 2, "payment_terms_days", "whole number"),
+    ("seller.csv", "Seller,", ",", 2, "seller_name", "is empty"),
+]
+
+
+def write_book(folder: Path, book: dict[str, str]) -> Path:
+    for file, text in book.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_shipped_price_book_is_sound() -> None:
+    """A book that refuses itself would bill nobody."""
+    assert [str(defect) for defect in check_price_book(SHIPPED)] == []
+
+
+def test_the_shipped_price_book_has_the_columns_of_the_contract_in_order() -> None:
+    """Tools that write price books by position would fill the wrong columns."""
+    for file, columns in COLUMNS.items():
+        header = (SHIPPED / file).read_text(encoding="utf-8").splitlines()[0]
+        assert tuple(header.split(",")) == columns, file
+
+
+def test_a_sound_price_book_has_no_defects(tmp_path: Path) -> None:
+    """A sound book that is refused stops the billing of a whole company."""
+    assert [str(defect) for defect in check_price_book(write_book(tmp_path, SOUND))] == []
+
+
+@pytest.mark.parametrize(("file", "old", "new", "row", "column", "words"), EDITS)
+def test_a_defect_is_found_where_it_is(
+    tmp_path: Path, file: str, old: str, new: str, row: int, column: str, words: str
+) -> None:
+    """A price that is wrong in the book is wrong on every invoice."""
+    assert SOUND[file].count(old) == 1, "the edit has to be unambiguous"
+    book = SOUND | {file: SOUND[file].replace(old, new)}
+    defects = check_price_book(write_book(tmp_path, book))
+    places = [(d.file, d.row, d.column) for d in defects if words in d.message]
+    assert (file, row, column) in places, [str(defect) for defect in defects]
+
+
+@pytest.mark.parametrize("model", ["tiered", "volume"])
+def test_a_tiered_price_without_tiers_is_found(tmp_path: Path, model: str) -> None:
+    """Usage would be metered and then priced by nothing."""
+    book = SOUND | {
+        "prices.csv": SOUND["prices.csv"].replace("talk,tiered", f"talk,{model}"),
+        "price_tiers.csv": "price_id,up_to,unit_price,flat_amount\n",
+    }
+    (defect,) = check_price_book(write_book(tmp_path, book))
+    assert (defect.file, defect.row, defect.column) == ("prices.csv", 5, "pricing_model")
+
+
+@pytest.mark.parametrize("file", [file for file in COLUMNS if file != "seller.csv"])
+def test_a_missing_file_or_column_is_found(tmp_path: Path, file: str) -> None:
+    """The build would stop later, in a query that says nothing about price books."""
+    write_book(tmp_path, SOUND)
+    column = COLUMNS[file][-1]
+    (tmp_path / file).write_text(SOUND[file].replace(column, "other", 1), encoding="utf-8")
+    assert Defect(file, 1, column, f"the column {column} is missing") in check_price_book(
+        tmp_path
+    )
+    (tmp_path / file).unlink()
+    assert [(d.file, d.row) for d in check_price_book(tmp_path)] == [(file, 1)]
+
+
+def test_a_price_book_may_lack_a_seller(tmp_path: Path) -> None:
+    """The contract knows no seller, so a book written by its letter has to be accepted."""
+    write_book(tmp_path, {file: text for file, text in SOUND.items() if file != "seller.csv"})
+    assert check_price_book(tmp_path) == []
+
+
+def test_rows_are_lines_of_the_file(tmp_path: Path) -> None:
+    """Blank lines and line breaks within quotes would send the reader to a wrong line."""
+    plans = (
+        "plan_code,plan_name,currency_code,billing_interval\n"
+        '\np,"Plan\nwith two lines",EUR,month\nq,Plan,XXX,month\n'
+    )
+    (defect,) = check_price_book(write_book(tmp_path, SOUND | {"plans.csv": plans}))
+    assert (defect.row, defect.column) == (5, "currency_code")
+    assert str(defect) == (
+        "plans.csv, row 5, column currency_code: currency_code 'XXX' is not in currencies.csv."
+    )
+
+
+def test_text_that_is_not_csv_is_found(tmp_path: Path) -> None:
+    """An unreadable file has to stop the build with a sentence, not with a traceback."""
+    write_book(tmp_path, SOUND)
+    latin = SOUND["plans.csv"].encode() + b"q,Pl\xe4n,EUR,month\n"
+    (tmp_path / "plans.csv").write_bytes(latin)
+    (defect,) = check_price_book(tmp_path)
+    assert (defect.row, defect.message) == (3, "the text is not UTF-8")
+    text = SOUND["plans.csv"] + "q,Plan,EUR\n"
+    (tmp_path / "plans.csv").write_text(text, encoding="utf-8")
+    assert [defect.row for defect in check_price_book(tmp_path)] == [3]
+
+
+def test_a_negotiated_price_is_not_an_overlap(tmp_path: Path) -> None:
+    """It replaces the charge of the plan, so both are in force at once."""
+    line = "call_9,p,calls,Calls,calls,per_unit,1,,,,,,arrears,false,,sub_1,2025-06-01,\n"
+    book = SOUND | {"prices.csv": SOUND["prices.csv"] + line}
+    assert check_price_book(write_book(tmp_path, book)) == []
