@@ -1,5 +1,7 @@
 """Documents of a billing period, rendered from marts built by hand in an in-memory DuckDB."""
 
+# ruff: noqa: DTZ001 -- the marts hold UTC without a zone
+
 from __future__ import annotations
 
 import json
@@ -614,10 +616,13 @@ def test_hostile_names_stay_text(rendered: Path):
     page = (rendered / f"{stem}.html").read_text(encoding="utf-8")
     index = (rendered / "index.html").read_text(encoding="utf-8")
     for text in (page, index):
-        assert "<script>alert" not in text and "&lt;script&gt;alert" in text
-        assert "\u202e" not in text and "\u0007" not in text
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert" in text
+        assert "\u202e" not in text
+        assert "\u0007" not in text
     assert "<b>odd" not in index
-    assert "{{ 7 * 7 }}" in page and "$x$" in page
+    assert "{{ 7 * 7 }}" in page
+    assert "$x$" in page
     assert "99,999,999,999,999,999,999,999,999.123456789012" in page
     assert "/" not in stem
 
@@ -627,7 +632,8 @@ def test_the_json_is_exact(marts: Marts, rendered: Path):
     form = json.loads((rendered / "INV-2026-000001.json").read_text(encoding="utf-8"))
     assert form["total_amount"] == "1366.51"
     assert form["issued_at"] == "2026-02-03T09:00:00Z"
-    assert form["customer"]["tax_id"] == "DE123456789" and form["customer_id"] == "acme-de"
+    assert form["customer"]["tax_id"] == "DE123456789"
+    assert form["customer_id"] == "acme-de"
     assert form["lines"][0]["quantity"] == "1234567.5"
     assert form["lines"][0]["exact_amount"] == "1084.5675"
     assert form["lines"][0]["tiers"][1]["exact_amount"] == "134.3013125"

@@ -1,9 +1,9 @@
-"""The documents of a billing period: invoices and credit notes as HTML, PDF and JSON, and the index.
+"""The documents of a billing period: invoices and credit notes, and the page to review them.
 
-Reads the marts only, and holds no billing rule: every amount shown was decided in the warehouse.
-`records` reads, `formatting` writes numbers and dates in the customer's language, `view` makes the
-strings of one page, `period_index` those of the review page, `store` puts files in place and `render`
-ties them together. No Dagster imports.
+Reads the marts only, and holds no billing rule: every amount shown was decided there.
+`records` reads, `formatting` writes numbers and dates in the customer's language, `view` makes
+the strings of one page, `exact_form` its JSON, `period_index` the review page; `store` puts
+files in place and `render` ties them together. No Dagster imports.
 """
 
 from dagster_project.lib.documents.render import RenderedDocument, render_period

@@ -1,6 +1,6 @@
 """Numbers, money, dates and labels in the customer's language.
 
-Everything starts from `Decimal` and stays one until it is text; no amount is ever rounded here, so
+Everything starts from `Decimal` and stays one until it is text; no amount is rounded here, so
 a figure finer than its currency is shown with all its digits rather than hidden.
 """
 
@@ -41,7 +41,7 @@ class Language:
         return self.labels[key].format(**values)
 
     def number(self, value: Decimal, minimum_decimals: int = 0) -> str:
-        """Format every significant digit, dropping trailing zeros beyond `minimum_decimals`."""
+        """Format all significant digits, without zeros beyond `minimum_decimals`."""
         plain = plain_decimal(value, minimum_decimals)
         decimals = len(plain.partition(".")[2])
         pattern = _pattern(self.number_locale, decimals)
@@ -52,10 +52,10 @@ class Language:
         return text.replace("-", "\u2212")
 
     def money(self, amount: Decimal, currency_code: str, minor_units: int) -> str:
-        """Format an amount with its currency code, on the side where the locale puts symbols."""
+        """Format an amount with its currency code, on the locale's side of it."""
         number = self.number(amount, minor_units)
         standard = self.number_locale.currency_formats["standard"].pattern
-        # The code, not the symbol: "$" names a dozen currencies and a signed page must name one.
+        # The code, not the symbol: "$" names a dozen currencies, a signed page must name one.
         parts = (
             (currency_code, number) if _symbol_is_first(standard) else (number, currency_code)
         )
@@ -73,14 +73,14 @@ class Language:
 
     def month(self, billing_period: str) -> str:
         """Name a billing period: '2025-12' gives 'December 2025'."""
-        first = datetime(int(billing_period[:4]), int(billing_period[5:7]), 1)
+        first = datetime(int(billing_period[:4]), int(billing_period[5:7]), 1, tzinfo=UTC)
         return str(format_skeleton("yMMMM", first, locale=self.date_locale))
 
     def span(self, start: datetime, end: datetime, zone: ZoneInfo) -> str:
         """Format a half-open span of UTC instants with both days inclusive, in local time.
 
-        A bound which is not local midnight keeps its time, because there a price changed inside
-        the day and the day alone would belong to two lines.
+        A bound which is not local midnight keeps its time, because there a price changed
+        inside the day and the day alone would belong to two lines.
         """
         local_start, local_end = to_local(start, zone), to_local(end, zone)
         first = self.date(local_start.date())
@@ -115,8 +115,8 @@ def read_labels(folder: Path) -> dict[str, dict[str, str]]:
 def choose_language(locale_name: str | None, labels: dict[str, dict[str, str]]) -> Language:
     """Choose labels and formats for a customer's locale column.
 
-    A language without labels is written in English with day-month-year dates, and keeps its own
-    number format; a locale nobody knows is English altogether.
+    A language without labels is written in English with day-month-year dates, and keeps its
+    own number format; a locale nobody knows is English altogether.
     """
     number_locale = _parse_locale(locale_name)
     code = number_locale.language

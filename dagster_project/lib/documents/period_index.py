@@ -32,6 +32,8 @@ def build_index(
     """Make the strings of the review page.
 
     Args:
+        period: Billing period, 'YYYY-MM'.
+        invoices: Invoices of the period.
         stems: File name without suffix of each invoice, in the order of `invoices`.
         previous: What each customer was invoiced per currency in the month before.
     Returns: Rows, totals per currency and customers no longer invoiced; amounts formatted.

@@ -73,7 +73,7 @@ class LineRow:
 
 @dataclass(frozen=True)
 class InvoiceRow:
-    """A row of `fct_invoices`; `invoice_number`, `issued_at` and perhaps the hash are null in drafts."""
+    """A row of `fct_invoices`; a draft has no number and no `issued_at`."""
 
     invoice_id: str
     invoice_number: str | None
@@ -154,8 +154,9 @@ def read_invoices(connection: duckdb.DuckDBPyConnection, period: str) -> list[In
     """Read every invoice of a billing period, drafts and issued, in four queries.
 
     Args:
+        connection: Warehouse with the marts.
         period: Billing period, 'YYYY-MM'.
-    Returns: Invoices by customer, currency and number; lines, tiers and taxes in printing order.
+    Returns: Invoices by customer, currency and number; the rest in printing order.
     """
     tiers: dict[tuple[str, int], list[InvoiceTier]] = defaultdict(list)
     for tier in _read(

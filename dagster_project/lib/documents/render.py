@@ -48,8 +48,8 @@ _REPORT_EVERY = 50
 class RenderedDocument:
     """An invoice of the period and where its files are.
 
-    `total_amount` is in `currency_code`; `is_written` is False for an issued document that was in
-    place already.
+    `total_amount` is in `currency_code`; `is_written` is False for an issued document that was
+    in place already.
     """
 
     invoice_id: str
@@ -70,19 +70,19 @@ def render_period(
     period: str,
     documents_dir: Path,
     templates: Path,
-    report: Callable[[str], None] = lambda message: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> list[RenderedDocument]:
     """Replace the drafts of a billing period, add the documents newly issued, renew the index.
 
-    Nothing in the period's folder changes before every document has been rendered. The same marts
-    give the same bytes.
+    Nothing in the period's folder changes before every document has been rendered. The same
+    marts give the same bytes.
 
     Args:
         connection: Warehouse with the marts; read only.
         period: Billing period, 'YYYY-MM'.
         documents_dir: Holds one folder per billing period.
-        templates: Folder with `invoice.html.j2`, `invoice.typ`, `index.html.j2`, `labels/`, and
-            optionally `fonts/` for scripts that the built-in PDF fonts lack.
+        templates: Folder with `invoice.html.j2`, `invoice.typ`, `index.html.j2`, `labels/`,
+            and optionally `fonts/` for scripts that the built-in PDF fonts lack.
         report: Told what is done, one sentence at a time.
     Returns: One record per invoice, by customer, currency and number.
     Raises: ValueError for a period that is not 'YYYY-MM' or labels that do not match;
@@ -132,7 +132,7 @@ def render_period(
 
 
 def _file_stems(invoices: Sequence[Invoice]) -> list[str]:
-    """Name the files of each invoice; a second draft of a customer and currency gets a number."""
+    """Name the files of each invoice; a second draft of one customer gets a number."""
     stems: list[str] = []
     taken: set[str] = set()
     for invoice in invoices:
@@ -155,7 +155,7 @@ def _file_stems(invoices: Sequence[Invoice]) -> list[str]:
 
 
 def _missing_suffixes(folder: Path, invoice: Invoice, stem: str) -> tuple[str, ...]:
-    """Say which files of an invoice are to be written: all of a draft, none if issued before."""
+    """Say which files to write: all of a draft, none of what was issued before."""
     row = invoice.row
     if row.invoice_status != "issued":
         return SUFFIXES
@@ -225,5 +225,6 @@ class _Renderer:
             sys_inputs={"invoice": json.dumps(make_breakable(view), ensure_ascii=False)},
             timestamp=int(instant.replace(tzinfo=UTC).timestamp()),
         )
-        assert isinstance(pdf, bytes), "a PDF is one document"
+        if not isinstance(pdf, bytes):
+            raise TypeError("A PDF is one document, not a page each.")
         return pdf

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ _LONGEST_NAME = 80
 
 
 class DocumentConflictError(Exception):
-    """An issued document on disk differs from the ledger; neither may be changed in silence."""
+    """An issued document on disk differs from the ledger; neither may be overwritten."""
 
 
 def safe_name(text: str) -> str:
@@ -50,7 +49,7 @@ def issued_hash(folder: Path, stem: str) -> str | None:
 
 
 def open_staging(folder: Path) -> Path:
-    """Make an empty folder beside the documents, on the same disk so that renames are atomic."""
+    """Make an empty folder on the documents' own disk, so that renames are atomic."""
     staging = folder / _STAGING_NAME
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -61,16 +60,18 @@ def put_in_place(staging: Path, folder: Path, keep_drafts: Iterable[str]) -> Non
     """Rename every staged file into the period folder and remove drafts that are no more.
 
     Args:
+        staging: Folder from `open_staging`, gone afterwards.
+        folder: Documents of the period.
         keep_drafts: Stems of the drafts of this run; drafts with another stem are removed.
     """
-    # The JSON of a document says that the others are there, and the index links to all of them.
+    # The JSON says that its page and PDF are there, and the index links to all of them.
     order = {".html": 0, ".pdf": 1, ".json": 2}
     staged = sorted(
         staging.iterdir(),
         key=lambda path: (path.name == "index.html", order[path.suffix], path.name),
     )
     for path in staged:
-        os.replace(path, folder / path.name)
+        path.replace(folder / path.name)
     staging.rmdir()
     kept = set(keep_drafts)
     for path in sorted(folder.glob("draft-*")):

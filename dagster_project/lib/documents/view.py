@@ -22,7 +22,7 @@ from dagster_project.lib.documents.formatting import (
 from dagster_project.lib.documents.records import Invoice, InvoiceLine, InvoiceRow, InvoiceTier
 
 _NOTHING = "\u2014"
-# An exact tier amount may have 24 decimals; past ten the page shows an approximation and says so.
+# An exact tier amount may have 24 decimals; past ten the page approximates and says so.
 # The JSON document always has all of them.
 _TIER_DECIMALS = 10
 _LONG_WORD = re.compile(r"\S{28,}")
@@ -163,7 +163,7 @@ def _sections(page: _Page, lines: tuple[InvoiceLine, ...]) -> list[dict[str, Any
     shows_subscription = len({line.row.subscription_id for line in lines}) > 1
     charges = [line for line in lines if line.row.line_type != "adjustment"]
     adjustments = [line for line in lines if line.row.line_type == "adjustment"]
-    sections = [
+    return [
         {
             "heading": heading,
             "lines": [_line(page, line, shows_subscription) for line in section],
@@ -174,7 +174,6 @@ def _sections(page: _Page, lines: tuple[InvoiceLine, ...]) -> list[dict[str, Any
         )
         if section
     ]
-    return sections
 
 
 def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str, Any]:
