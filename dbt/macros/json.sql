@@ -1,0 +1,20 @@
+-- Text of one property of a flat JSON object; null where absent.
+{% macro json_text(json, property) %}{{ adapter.dispatch('json_text', 'meterhouse')(json, property) }}{% endmacro %}
+{% macro duckdb__json_text(json, property) %}json_extract_string({{ json }}, {{ sql_text('$."' ~ property ~ '"') }}){% endmacro %}
+
+-- A text as a JSON string literal, null as JSON null.
+{% macro json_quoted(text) %}{{ adapter.dispatch('json_quoted', 'meterhouse')(text) }}{% endmacro %}
+{% macro duckdb__json_quoted(text) %}coalesce(cast(to_json({{ text }}) as varchar), 'null'){% endmacro %}
+
+{% macro sql_text(value) %}'{{ value | replace("'", "''") }}'{% endmacro %}
+
+{% macro sha256(text) %}{{ adapter.dispatch('sha256', 'meterhouse')(text) }}{% endmacro %}
+{% macro duckdb__sha256(text) %}sha256({{ text }}){% endmacro %}
+
+-- Identity of an event as 64 bits; only ever used together with the texts themselves.
+{% macro event_hash(source, event_id) %}{{ adapter.dispatch('event_hash', 'meterhouse')(source, event_id) }}{% endmacro %}
+{% macro duckdb__event_hash(source, event_id) %}md5_number_lower({{ source }} || chr(31) || {{ event_id }}){% endmacro %}
+
+-- All texts of a group in the given order, a line each.
+{% macro joined_text(text, ordering) %}{{ adapter.dispatch('joined_text', 'meterhouse')(text, ordering) }}{% endmacro %}
+{% macro duckdb__joined_text(text, ordering) %}string_agg({{ text }}, chr(10) order by {{ ordering }}){% endmacro %}

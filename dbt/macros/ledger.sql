@@ -1,0 +1,38 @@
+-- Issued invoices. Written by `meterhouse issue` alone, append-only, never by a model.
+{% macro create_ledger_tables() %}
+    {% set common %}
+        invoice_id varchar, invoice_number varchar, invoice_status varchar, document_type varchar,
+        customer_id varchar, billing_period varchar, period_from timestamp, period_to timestamp,
+        currency_code varchar, minor_units integer, net_amount {{ money_type() }},
+        tax_amount {{ money_type() }}, total_amount {{ money_type() }},
+        due_amount {{ money_type() }}, issued_at timestamp, content_hash varchar,
+        has_flags boolean, flags varchar, customer_name varchar, customer_email varchar,
+        customer_address_line varchar, customer_city varchar, customer_postal_code varchar,
+        customer_country_code varchar, customer_tax_id varchar, locale varchar,
+        timezone varchar, seller_name varchar, seller_address_line varchar,
+        seller_city varchar, seller_postal_code varchar, seller_country_code varchar,
+        seller_tax_id varchar, seller_email varchar, seller_payment_details varchar,
+        payment_terms_days integer
+    {% endset %}
+    {% if execute and flags.WHICH in ('run', 'build', 'test', 'seed') %}
+    {% do run_query('create schema if not exists ledger') %}
+    {% do run_query('create table if not exists ledger.issued_invoices (' ~ common ~ ')') %}
+    {% do run_query('create table if not exists ledger.issued_invoice_lines (
+        invoice_id varchar, line_number integer, line_type varchar, subscription_id varchar,
+        charge_code varchar, charge_name varchar, price_id varchar, meter_code varchar,
+        meter_name varchar, pricing_model varchar, dimension_values varchar,
+        period_from timestamp, period_to timestamp, quantity ' ~ quantity_type() ~ ',
+        included_quantity ' ~ quantity_type() ~ ', unit varchar, unit_price ' ~ price_type() ~ ',
+        exact_amount ' ~ amount_type() ~ ', net_amount ' ~ money_type() ~ ',
+        tax_category varchar, tax_rate ' ~ price_type() ~ ', currency_code varchar,
+        description varchar, adjusted_billing_period varchar)') %}
+    {% do run_query('create table if not exists ledger.issued_invoice_line_tiers (
+        invoice_id varchar, line_number integer, tier_number integer,
+        tier_from ' ~ quantity_type() ~ ', tier_up_to ' ~ quantity_type() ~ ',
+        quantity ' ~ quantity_type() ~ ', unit_price ' ~ price_type() ~ ',
+        flat_amount ' ~ price_type() ~ ', exact_amount ' ~ amount_type() ~ ')') %}
+    {% do run_query('create table if not exists ledger.issued_invoice_taxes (
+        invoice_id varchar, tax_code varchar, tax_category varchar, tax_rate ' ~ price_type() ~ ',
+        taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type() ~ ')') %}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,50 @@
+{% macro quantity_type() %}decimal(38, 12){% endmacro %}
+{% macro price_type() %}decimal(26, 12){% endmacro %}
+{% macro amount_type() %}decimal(38, 24){% endmacro %}
+{% macro money_type() %}decimal(28, 6){% endmacro %}
+
+{% macro as_quantity(expression) %}cast({{ expression }} as {{ quantity_type() }}){% endmacro %}
+{% macro as_price(expression) %}cast({{ expression }} as {{ price_type() }}){% endmacro %}
+{% macro as_amount(expression) %}cast({{ expression }} as {{ amount_type() }}){% endmacro %}
+{% macro as_money(expression) %}cast({{ expression }} as {{ money_type() }}){% endmacro %}
+
+{% macro parse_quantity(text) %}{{ adapter.dispatch('parse_quantity', 'meterhouse')(text) }}{% endmacro %}
+
+-- Whole numbers take the bigint parser: DuckDB's text to decimal(38) cast is forty times slower.
+-- Plain decimals of up to 17 digits take the 64-bit decimal parser for the same reason.
+-- What has more than 12 places, or more than 26 digits before the point, is null: never rounded.
+{% macro duckdb__parse_quantity(text) %}
+    case
+        when regexp_full_match({{ text }}, '[+-]?[0-9]{1,18}')
+            then {{ as_quantity('try_cast(' ~ text ~ ' as bigint)') }}
+        when regexp_full_match({{ text }}, '[+-]?[0-9]{1,11}\.[0-9]{1,6}')
+            then {{ as_quantity('try_cast(' ~ text ~ ' as decimal(18, 6))') }}
+        when regexp_full_match({{ text }}, '[+-]?[0-9]{1,26}(\.[0-9]{1,12}0*)?')
+            then try_cast({{ text }} as {{ quantity_type() }})
+        when regexp_full_match({{ text }}, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?')
+            then {{ scientific_quantity(text) }}
+    end
+{% endmacro %}
+
+-- 4.0E-7, 1e3, 0012.5000000000000: shifted by text, so that nothing is rounded on the way.
+{% macro scientific_quantity(text) %}
+    case
+        when length({{ scientific_whole(text) }}) <= 26 and length({{ scientific_fraction(text) }}) <= 12
+            then try_cast(
+                case when starts_with({{ text }}, '-') then '-' else '' end
+                || case when {{ scientific_whole(text) }} = '' then '0' else {{ scientific_whole(text) }} end
+                || '.' || {{ scientific_fraction(text) }} || '0'
+                as {{ quantity_type() }}
+            )
+    end
+{% endmacro %}
+
+{% macro scientific_exponent(text) %}coalesce(try_cast(nullif(regexp_extract({{ text }}, '[eE]([+-]?[0-9]+)$', 1), '') as integer), 0){% endmacro %}
+{% macro scientific_digits(text) %}(repeat('0', 400) || regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1) || regexp_extract({{ text }}, '^[+-]?[0-9]+\.([0-9]+)', 1) || repeat('0', 400)){% endmacro %}
+{% macro scientific_point(text) %}(400 + length(regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1)) + greatest(least({{ scientific_exponent(text) }}, 399), -399)){% endmacro %}
+{% macro scientific_whole(text) %}ltrim(substr({{ scientific_digits(text) }}, 1, {{ scientific_point(text) }}), '0'){% endmacro %}
+{% macro scientific_fraction(text) %}rtrim(substr({{ scientific_digits(text) }}, {{ scientific_point(text) }} + 1), '0'){% endmacro %}
+
+-- A text that reads as a number, whether or not it can be held exactly.
+{% macro is_number(text) %}{{ adapter.dispatch('is_number', 'meterhouse')(text) }}{% endmacro %}
+{% macro duckdb__is_number(text) %}regexp_full_match({{ text }}, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?'){% endmacro %}

@@ -1,0 +1,39 @@
+-- Smallest multiple of the increment that is not nearer to zero than the value.
+{% macro round_up_to(value, increment) %}
+    {{ as_quantity(value ~ ' - ' ~ value ~ ' % ' ~ increment
+        ~ ' + case when ' ~ value ~ ' % ' ~ increment ~ ' > 0 then ' ~ increment
+        ~ ' when ' ~ value ~ ' % ' ~ increment ~ ' < 0 then -' ~ increment ~ ' else 0 end') }}
+{% endmacro %}
+
+-- Half away from zero to the minor units of the currency: the only rounding of money.
+{% macro round_to_minor_units(amount, minor_units) %}
+    case {{ minor_units }}
+        {% for places in range(7) %}
+        when {{ places }} then {{ as_money('round(' ~ amount ~ ', ' ~ places ~ ')') }}
+        {% endfor %}
+    end
+{% endmacro %}
+
+{% macro whole_packages(quantity, package_size) %}{{ adapter.dispatch('whole_packages', 'meterhouse')(quantity, package_size) }}{% endmacro %}
+
+-- `/` on decimals is floating point in DuckDB, `//` on hugeint is exact.
+{% macro duckdb__whole_packages(quantity, package_size) %}
+    {{ as_quantity('(' ~ scaled_integer(quantity) ~ ' + ' ~ scaled_integer(package_size) ~ ' - 1) // ' ~ scaled_integer(package_size)) }}
+{% endmacro %}
+
+-- The digits of a decimal without its point: 1.50 at scale 12 is 1500000000000.
+{% macro scaled_integer(decimal) %}cast(replace(cast({{ decimal }} as varchar), '.', '') as hugeint){% endmacro %}
+
+{% macro share(amount, part, whole) %}{{ adapter.dispatch('share', 'meterhouse')(amount, part, whole) }}{% endmacro %}
+
+-- amount (12 places) * part / whole, half away from zero at the 24th place.
+{% macro duckdb__share(amount, part, whole) %}
+    {{ as_amount("cast(sign(" ~ amount ~ ") * ((abs(" ~ scaled_integer(as_price(amount)) ~ ") * " ~ part
+        ~ " * 1000000000000::hugeint * 2 + " ~ whole ~ ") // (2 * " ~ whole
+        ~ ")) as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }}
+{% endmacro %}
+
+-- amount * percent / 100, exact: the result needs two places more than the factors.
+{% macro percent_of(amount, percent) %}
+    {{ as_amount("cast(" ~ amount ~ " * cast(" ~ percent ~ " as decimal(12, 6)) as decimal(38, 12)) * cast('0.01' as decimal(2, 2))") }}
+{% endmacro %}

@@ -1,0 +1,158 @@
+-- Grain: one row per draft invoice: customer, currency and billing period, or adjustments that
+-- stand alone.
+with
+
+lines as (
+
+    select * from {{ ref('inv_lines') }}
+
+),
+
+taxes as (
+
+    select * from {{ ref('inv_taxes') }}
+
+),
+
+line_tiers as (
+
+    select * from {{ ref('inv_line_tiers') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('stg_accounts__customers') }}
+
+),
+
+currencies as (
+
+    select * from {{ ref('currencies') }}
+
+),
+
+seller as (
+
+    select * from {{ ref('seller') }}
+
+),
+
+headers as (
+
+    select
+        invoice_id,
+        customer_id,
+        currency_code,
+        billing_period,
+        min(line_from_at) as first_from_at,
+        max(line_to_at) as last_to_at,
+        min(case when line_type = 'charge' then line_from_at end) as charges_from_at,
+        max(case when line_type = 'charge' then line_to_at end) as charges_to_at,
+        count(case when line_type = 'charge' then 1 end) as charge_count,
+        {{ as_money('sum(net_amount)') }} as net_amount,
+        max(case when lacks_tax_rate then 1 else 0 end) as lacks_tax_rate,
+        max(case when is_negative_as_zero then 1 else 0 end) as has_negative_usage,
+        {{ joined_text("concat_ws('|', cast(line_number as varchar), line_type, subscription_id, charge_code, coalesce(price_id, ''), dimension_values, cast(line_from_at as varchar), cast(line_to_at as varchar), cast(quantity as varchar), cast(exact_amount as varchar), cast(net_amount as varchar), coalesce(tax_code, ''), coalesce(adjusted_billing_period, ''))", 'line_number') }}
+            as line_text
+
+    from lines
+    group by invoice_id, customer_id, currency_code, billing_period
+
+),
+
+tax_totals as (
+
+    select
+        invoice_id,
+        {{ as_money('sum(tax_amount)') }} as tax_amount
+
+    from taxes
+    group by invoice_id
+
+),
+
+tier_texts as (
+
+    select
+        invoice_id,
+        {{ joined_text("concat_ws('|', cast(line_number as varchar), cast(tier_number as varchar), cast(quantity as varchar), cast(exact_amount as varchar))", 'line_number, tier_number') }}
+            as tier_text
+
+    from line_tiers
+    group by invoice_id
+
+),
+
+totalled as (
+
+    select
+        headers.*,
+        {{ as_money('coalesce(tax_totals.tax_amount, 0)') }} as tax_amount,
+        {{ as_money('headers.net_amount + coalesce(tax_totals.tax_amount, 0)') }} as total_amount,
+        coalesce(tier_texts.tier_text, '') as tier_text,
+        concat_ws(
+            '; ',
+            case when headers.lacks_tax_rate = 1 then 'A tax category has no rate for the country of the customer' end,
+            case when headers.has_negative_usage = 1 then 'Negative usage was rated as zero' end,
+            case when not customers.is_timezone_known then 'The time zone of the customer is not known, UTC is used' end,
+            case when headers.net_amount < 0 then 'The net amount is negative' end
+        ) as flags
+
+    from headers
+    inner join customers
+        on headers.customer_id = customers.customer_id
+    left join tax_totals
+        on headers.invoice_id = tax_totals.invoice_id
+    left join tier_texts
+        on headers.invoice_id = tier_texts.invoice_id
+
+)
+
+select
+    totalled.invoice_id,
+    cast(null as varchar) as invoice_number,
+    'draft' as invoice_status,
+    case when totalled.charge_count = 0 and totalled.total_amount < 0 then 'credit_note' else 'invoice' end
+        as document_type,
+    totalled.customer_id,
+    totalled.billing_period,
+    coalesce(totalled.charges_from_at, totalled.first_from_at) as period_from,
+    coalesce(totalled.charges_to_at, totalled.last_to_at) as period_to,
+    totalled.currency_code,
+    cast(currencies.minor_units as integer) as minor_units,
+    totalled.net_amount,
+    totalled.tax_amount,
+    totalled.total_amount,
+    totalled.total_amount as due_amount,
+    cast(null as timestamp) as issued_at,
+    {{ sha256("concat_ws('\n', totalled.customer_id, totalled.billing_period, totalled.currency_code, cast(totalled.net_amount as varchar), cast(totalled.tax_amount as varchar), cast(totalled.total_amount as varchar), customers.customer_name, customers.country_code, coalesce(customers.tax_id, ''), totalled.line_text, totalled.tier_text)") }}
+        as content_hash,
+    totalled.flags <> '' as has_flags,
+    totalled.flags,
+    customers.customer_name,
+    customers.email as customer_email,
+    customers.address_line as customer_address_line,
+    customers.city as customer_city,
+    customers.postal_code as customer_postal_code,
+    customers.country_code as customer_country_code,
+    customers.tax_id as customer_tax_id,
+    customers.locale,
+    customers.timezone,
+    seller.seller_name,
+    seller.address_line as seller_address_line,
+    seller.city as seller_city,
+    seller.postal_code as seller_postal_code,
+    seller.country_code as seller_country_code,
+    seller.tax_id as seller_tax_id,
+    seller.email as seller_email,
+    seller.payment_details as seller_payment_details,
+    cast(seller.payment_terms_days as integer) as payment_terms_days
+from totalled
+inner join customers
+    on totalled.customer_id = customers.customer_id
+left join currencies
+    on totalled.currency_code = currencies.currency_code
+cross join seller
+-- A zero invoice is not issued; one whose lines cancel out exactly owes nothing either way.
+where totalled.total_amount <> 0 or totalled.net_amount <> 0

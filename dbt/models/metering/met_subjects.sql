@@ -1,0 +1,91 @@
+-- Grain: one row per subject, term and span in which usage of the subject belongs to the term.
+-- A subscription_id goes before an alias, an alias before a customer_id of the same text.
+with
+
+terms as (
+
+    select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
+aliases as (
+
+    select * from {{ ref('stg_accounts__subjects') }}
+
+),
+
+candidates as (
+
+    select
+        subscription_id as subject,
+        1 as preference,
+        subscription_id,
+        term_from_at,
+        customer_id,
+        timezone,
+        term_from_at as from_at,
+        term_to_at as to_at
+    from terms
+
+    union all
+
+    select
+        aliases.subject,
+        2 as preference,
+        terms.subscription_id,
+        terms.term_from_at,
+        terms.customer_id,
+        terms.timezone,
+        greatest(
+            terms.term_from_at,
+            case
+                when aliases.valid_from is null then {{ beginning_of_time() }}
+                else {{ bound_to_instant('aliases.valid_from', 'terms.timezone') }}
+            end
+        ) as from_at,
+        least(
+            terms.term_to_at,
+            case
+                when aliases.valid_to is null then {{ end_of_time() }}
+                else {{ bound_to_instant('aliases.valid_to', 'terms.timezone') }}
+            end
+        ) as to_at
+    from aliases
+    inner join terms
+        on aliases.subscription_id = terms.subscription_id
+
+    union all
+
+    select
+        customer_id as subject,
+        3 as preference,
+        subscription_id,
+        term_from_at,
+        customer_id,
+        timezone,
+        term_from_at as from_at,
+        term_to_at as to_at
+    from terms
+
+),
+
+preferred as (
+
+    select
+        *,
+        min(preference) over (partition by subject) as best_preference
+
+    from candidates
+
+)
+
+select
+    subject,
+    subscription_id,
+    term_from_at,
+    customer_id,
+    timezone,
+    from_at,
+    to_at
+from preferred
+where preference = best_preference

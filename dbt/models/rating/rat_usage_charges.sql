@@ -1,0 +1,65 @@
+-- Grain: one row per metered charge period and dimension values, with its exact amount.
+with
+
+quantities as (
+
+    select * from {{ ref('rat_usage_quantities') }}
+
+),
+
+tier_amounts as (
+
+    select
+        subscription_id,
+        term_from_at,
+        charge_code,
+        dimension_values,
+        line_from_at,
+        {{ as_amount('sum(exact_amount)') }} as exact_amount
+
+    from {{ ref('rat_usage_tiers') }}
+    group by subscription_id, term_from_at, charge_code, dimension_values, line_from_at
+
+)
+
+select
+    quantities.subscription_id,
+    quantities.term_from_at,
+    quantities.customer_id,
+    quantities.invoiced_customer_id,
+    quantities.currency_code,
+    quantities.timezone,
+    quantities.billing_period,
+    quantities.charge_code,
+    quantities.charge_name,
+    quantities.price_id,
+    quantities.meter_code,
+    quantities.meter_name,
+    quantities.unit,
+    quantities.pricing_model,
+    case when quantities.pricing_model in ('per_unit', 'package') then quantities.unit_price end
+        as unit_price,
+    quantities.tax_category,
+    quantities.dimension_values,
+    quantities.line_from_at,
+    quantities.line_to_at,
+    quantities.event_count,
+    quantities.quantity,
+    quantities.free_quantity,
+    quantities.chargeable_quantity,
+    case
+        when quantities.pricing_model = 'per_unit'
+            then {{ as_amount('quantities.chargeable_quantity * quantities.unit_price') }}
+        when quantities.pricing_model = 'package' and quantities.chargeable_quantity > 0
+            then {{ as_amount(whole_packages('quantities.chargeable_quantity', 'quantities.package_size') ~ ' * quantities.unit_price') }}
+        when quantities.pricing_model = 'package' then {{ as_amount('0') }}
+        else tier_amounts.exact_amount
+    end as exact_amount,
+    quantities.quantity < 0 and quantities.pricing_model <> 'per_unit' as is_negative_as_zero
+from quantities
+left join tier_amounts
+    on quantities.subscription_id = tier_amounts.subscription_id
+    and quantities.term_from_at = tier_amounts.term_from_at
+    and quantities.charge_code = tier_amounts.charge_code
+    and quantities.dimension_values = tier_amounts.dimension_values
+    and quantities.line_from_at = tier_amounts.line_from_at

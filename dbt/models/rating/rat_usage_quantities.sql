@@ -1,0 +1,172 @@
+-- Grain: one row per metered charge period and dimension values.
+-- A charge period without usage has one row of zero, which still owes the first tier's flat amount.
+with
+
+charge_periods as (
+
+    select * from {{ ref('rat_charge_periods') }}
+    where meter_code is not null
+
+),
+
+assigned as (
+
+    select * from {{ ref('met_usage_assigned') }}
+    where slice_fate = 'metered'
+
+),
+
+unique_values as (
+
+    select * from {{ ref('met_unique_assigned') }}
+
+),
+
+meters as (
+
+    select * from {{ ref('stg_pricing__meters') }}
+
+),
+
+summed as (
+
+    select
+        charge_periods.subscription_id,
+        charge_periods.term_from_at,
+        charge_periods.charge_code,
+        charge_periods.line_from_at,
+        assigned.dimension_values,
+        sum(assigned.event_count) as event_count,
+        {{ as_quantity('sum(assigned.quantity_sum)') }} as quantity_sum,
+        {{ as_quantity('max(assigned.quantity_max)') }} as quantity_max
+
+    from charge_periods
+    inner join assigned
+        on charge_periods.subscription_id = assigned.subscription_id
+        and charge_periods.term_from_at = assigned.term_from_at
+        and charge_periods.meter_code = assigned.meter_code
+        and assigned.first_event_at >= charge_periods.line_from_at
+        and assigned.first_event_at < charge_periods.line_to_at
+    group by
+        charge_periods.subscription_id,
+        charge_periods.term_from_at,
+        charge_periods.charge_code,
+        charge_periods.line_from_at,
+        assigned.dimension_values
+
+),
+
+counted as (
+
+    select
+        charge_periods.subscription_id,
+        charge_periods.term_from_at,
+        charge_periods.charge_code,
+        charge_periods.line_from_at,
+        unique_values.dimension_values,
+        count(distinct unique_values.value_text) as value_count
+
+    from charge_periods
+    inner join unique_values
+        on charge_periods.subscription_id = unique_values.subscription_id
+        and charge_periods.term_from_at = unique_values.term_from_at
+        and charge_periods.meter_code = unique_values.meter_code
+        and unique_values.first_event_at >= charge_periods.line_from_at
+        and unique_values.first_event_at < charge_periods.line_to_at
+    group by
+        charge_periods.subscription_id,
+        charge_periods.term_from_at,
+        charge_periods.charge_code,
+        charge_periods.line_from_at,
+        unique_values.dimension_values
+
+),
+
+measured as (
+
+    select
+        charge_periods.*,
+        coalesce(summed.dimension_values, '{}') as dimension_values,
+        meters.meter_name,
+        meters.unit,
+        cast(coalesce(summed.event_count, 0) as bigint) as event_count,
+        case
+            when summed.event_count is null then {{ as_quantity('0') }}
+            when meters.aggregation = 'count' then {{ as_quantity('summed.event_count') }}
+            when meters.aggregation = 'sum' then summed.quantity_sum
+            when meters.aggregation = 'max' then summed.quantity_max
+            when meters.aggregation = 'unique_count' then {{ as_quantity('counted.value_count') }}
+        end as quantity
+
+    from charge_periods
+    inner join meters
+        on charge_periods.meter_code = meters.meter_code
+    left join summed
+        on charge_periods.subscription_id = summed.subscription_id
+        and charge_periods.term_from_at = summed.term_from_at
+        and charge_periods.charge_code = summed.charge_code
+        and charge_periods.line_from_at = summed.line_from_at
+    left join counted
+        on charge_periods.subscription_id = counted.subscription_id
+        and charge_periods.term_from_at = counted.term_from_at
+        and charge_periods.charge_code = counted.charge_code
+        and charge_periods.line_from_at = counted.line_from_at
+        and summed.dimension_values = counted.dimension_values
+
+),
+
+-- Free units are counted from the start of the period: what an earlier price version of the
+-- same charge has used up is not free again.
+preceded as (
+
+    select
+        *,
+        coalesce(sum(case when quantity > 0 then quantity else 0 end) over (
+            partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values
+            order by line_from_at
+            rows between unbounded preceding and 1 preceding
+        ), 0) as quantity_before
+
+    from measured
+
+),
+
+allowed as (
+
+    select
+        *,
+        {{ as_quantity('case when included_quantity > quantity_before then included_quantity - quantity_before else 0 end') }}
+            as remaining_quantity
+
+    from preceded
+
+)
+
+select
+    subscription_id,
+    term_from_at,
+    customer_id,
+    invoiced_customer_id,
+    currency_code,
+    timezone,
+    billing_period,
+    charge_code,
+    charge_name,
+    price_id,
+    meter_code,
+    meter_name,
+    unit,
+    pricing_model,
+    unit_price,
+    package_size,
+    tax_category,
+    dimension_values,
+    line_from_at,
+    line_to_at,
+    event_count,
+    quantity,
+    {{ as_quantity('case when quantity <= 0 then 0 when quantity < remaining_quantity then quantity else remaining_quantity end') }}
+        as free_quantity,
+    {{ as_quantity('case when quantity <= 0 then quantity when quantity < remaining_quantity then 0 else quantity - remaining_quantity end') }}
+        as chargeable_quantity
+from allowed

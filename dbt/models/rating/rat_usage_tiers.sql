@@ -1,0 +1,74 @@
+-- Grain: one row per usage quantity under a tiered or volume price and tier it reaches.
+-- Tiered: each unit at the price of the tier in which it falls, plus the flat amount of every
+-- tier entered. Volume: all units at the price of the tier in which the total falls.
+-- A negative total is rated as zero: the first tier is owed, and nothing is given back.
+with
+
+quantities as (
+
+    select * from {{ ref('rat_usage_quantities') }}
+    where pricing_model in ('tiered', 'volume')
+
+),
+
+tiers as (
+
+    select * from {{ ref('stg_pricing__price_tiers') }}
+
+),
+
+reached as (
+
+    select
+        quantities.subscription_id,
+        quantities.term_from_at,
+        quantities.charge_code,
+        quantities.dimension_values,
+        quantities.line_from_at,
+        quantities.pricing_model,
+        quantities.chargeable_quantity,
+        tiers.tier_number,
+        tiers.tier_from,
+        tiers.tier_up_to,
+        tiers.unit_price,
+        tiers.flat_amount,
+        quantities.chargeable_quantity <= coalesce(tiers.tier_up_to, quantities.chargeable_quantity)
+            as is_last
+
+    from quantities
+    inner join tiers
+        on quantities.price_id = tiers.price_id
+    where
+        tiers.tier_number = 1
+        or quantities.chargeable_quantity > tiers.tier_from
+
+),
+
+counted as (
+
+    select
+        *,
+        {{ as_quantity("case when chargeable_quantity <= 0 then 0 when pricing_model = 'volume' then chargeable_quantity when is_last then chargeable_quantity - tier_from else tier_up_to - tier_from end") }}
+            as quantity
+
+    from reached
+    where
+        pricing_model = 'tiered'
+        or is_last
+
+)
+
+select
+    subscription_id,
+    term_from_at,
+    charge_code,
+    dimension_values,
+    line_from_at,
+    tier_number,
+    tier_from,
+    tier_up_to,
+    quantity,
+    unit_price,
+    flat_amount,
+    {{ as_amount('quantity * unit_price + flat_amount') }} as exact_amount
+from counted

@@ -1,0 +1,33 @@
+-- Grain: one row per subject alias and span of validity.
+with
+
+load_files as (
+
+    select * from {{ source('raw', 'load_files') }}
+
+),
+
+subjects as (
+
+    select * from {{ source('raw', 'subjects') }}
+
+),
+
+newest as (
+
+    select file_id
+    from load_files
+    where file_kind = 'subjects'
+    order by source_file desc
+    limit 1
+
+)
+
+select
+    subjects.subject,
+    subjects.subscription_id,
+    nullif(subjects.valid_from, '') as valid_from,
+    nullif(subjects.valid_to, '') as valid_to
+from subjects
+inner join newest
+    on subjects.file_id = newest.file_id
