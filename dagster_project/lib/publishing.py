@@ -1,0 +1,149 @@
+"""The published copy of the marts: one finished build at a time, swapped in one step.
+
+What belongs here: copying tables of schema ``marts`` to a DuckDB file and Parquet folders for
+BI tools. Not here: deciding whether a build may be published; the checks do that before.
+
+Layout of the publish directory::
+
+    .build-7/marts.duckdb              a build, never changed once it is there
+    .build-7/parquet/<table>/data.parquet
+    .current -> .build-7               replaced by rename: the only step a reader can see
+    marts.duckdb -> .current/marts.duckdb
+    parquet -> .current/parquet
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+# A BI tool that opened the build before the last one goes on reading it.
+_BUILDS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class PublishedBuild:
+    """The build that readers see now: its folder, rows by table, and whether it is new."""
+
+    folder: Path
+    row_counts: dict[str, int]
+    is_new: bool
+
+
+def publish_marts(
+    connection: duckdb.DuckDBPyConnection, publish_dir: Path, schema: str = "marts"
+) -> PublishedBuild:
+    """Make the tables of ``schema`` the published build; a reader sees the old or the new one.
+
+    Nothing is written when the tables are what is published already. A run that is killed
+    leaves the old build in place, and its half-made folder goes with the next build.
+
+    Args:
+        connection: The warehouse; only read.
+        publish_dir: Created when missing.
+        schema: The schema copied; it is called ``marts`` in the copy.
+
+    Raises:
+        ValueError: If the schema has no tables, since an empty copy would look like no usage.
+    """
+    tables = [
+        name
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = ?"
+            " and database_name = current_database() order by table_name",
+            [schema],
+        ).fetchall()
+    ]
+    if not tables:
+        raise ValueError(f"Schema {schema} has no tables to publish.")
+    publish_dir.mkdir(parents=True, exist_ok=True)
+    fingerprint = {name: _fingerprint(connection, schema, name) for name in tables}
+    row_counts = {name: int(fingerprint[name][0]) for name in tables}
+    current = publish_dir / ".current"
+    if current.exists() and _recorded_fingerprint(current) == fingerprint:
+        _link(publish_dir)
+        return PublishedBuild(current.resolve(), row_counts, is_new=False)
+
+    number = max((_build_number(path) for path in publish_dir.glob(".build-*")), default=0) + 1
+    build = publish_dir / f".build-{number}"
+    _write_build(connection, schema, tables, build)
+    (build / "build.json").write_text(json.dumps(fingerprint), encoding="utf-8")
+
+    _replace_link(current, build.name)
+    _link(publish_dir)
+    finished = sorted(publish_dir.glob(".build-*"), key=_build_number)
+    for old in finished[:-_BUILDS_KEPT]:
+        shutil.rmtree(old)
+    return PublishedBuild(build, row_counts, is_new=True)
+
+
+def _write_build(
+    connection: duckdb.DuckDBPyConnection, schema: str, tables: list[str], build: Path
+) -> None:
+    build.mkdir()
+    connection.execute(f"attach {_literal(build / 'marts.duckdb')} as published_build")
+    try:
+        connection.execute("create schema published_build.marts")
+        for name in tables:
+            table = f'"{schema}"."{name}"'
+            connection.execute(
+                f'create table published_build.marts."{name}" as select * from {table}'
+            )
+            folder = build / "parquet" / name
+            folder.mkdir(parents=True)
+            connection.execute(
+                f"copy (select * from {table}) to {_literal(folder / 'data.parquet')}"
+                " (format parquet, compression zstd)"
+            )
+    finally:
+        connection.execute("detach published_build")
+
+
+def _fingerprint(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str
+) -> tuple[str, ...]:
+    """Row count, two sums over row hashes and the columns: equal only for equal content."""
+    name = f'"{schema}"."{table}"'
+    columns = connection.execute(f"describe {name}").fetchall()
+    row = connection.execute(
+        "select count(*)::varchar, bit_xor(row_hash)::varchar,"
+        " sum(row_hash::hugeint)::varchar"
+        f" from (select hash(table_row) as row_hash from {name} as table_row)"
+    ).fetchone()
+    assert row is not None  # noqa: S101  an aggregate has one row
+    return (*(value or "" for value in row), ",".join(f"{c[0]} {c[1]}" for c in columns))
+
+
+def _recorded_fingerprint(build: Path) -> dict[str, tuple[str, ...]] | None:
+    try:
+        recorded = json.loads((build / "build.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return {name: tuple(parts) for name, parts in recorded.items()}
+
+
+def _link(publish_dir: Path) -> None:
+    for name in ("marts.duckdb", "parquet"):
+        link = publish_dir / name
+        if not link.is_symlink():
+            _replace_link(link, f".current/{name}")
+
+
+def _replace_link(link: Path, to: str) -> None:
+    """Point ``link`` at ``to``; rename puts the new link over the old one in one step."""
+    new = link.with_name(f"{link.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(to)
+    new.rename(link)
+
+
+def _build_number(path: Path) -> int:
+    number = path.name.removeprefix(".build-")
+    return int(number) if number.isdigit() else 0
+
+
+def _literal(path: Path) -> str:
+    text = str(path).replace("'", "''")
+    return f"'{text}'"

@@ -1,0 +1,144 @@
+"""Every setting of an installation: where it reads, where it writes, which engine it uses.
+
+What belongs here: names, defaults and checks of the METERHOUSE_* variables. Nothing else in
+the project reads the environment; dbt gets its paths from ``Settings.as_environment``.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt"
+TEMPLATES_DIR = PROJECT_ROOT / "invoice_templates"
+
+TARGETS = ("duckdb", "spark")
+SUPPORTED_TARGETS = ("duckdb",)
+VARIABLES = (
+    "METERHOUSE_DATA_DIR",
+    "METERHOUSE_LANDING_DIR",
+    "METERHOUSE_WAREHOUSE",
+    "METERHOUSE_DOCUMENTS_DIR",
+    "METERHOUSE_PUBLISH_DIR",
+    "METERHOUSE_PRICING_DIR",
+    "METERHOUSE_TARGET",
+    "METERHOUSE_FIRST_PERIOD",
+)
+_PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is one sentence for the person who set it."""
+
+
+def check_period(text: str) -> str:
+    """Return ``text`` if it is a billing period, ``YYYY-MM``.
+
+    Raises: SettingsError otherwise.
+    """
+    if not _PERIOD.fullmatch(text):
+        raise SettingsError(f"{text!r} is not a billing period; write it as YYYY-MM.")
+    return text
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one installation; every path is absolute.
+
+    Two installations whose paths differ share nothing: what Dagster, dbt and Great
+    Expectations write at run time is under ``data_dir`` as well.
+    """
+
+    data_dir: Path
+    landing_dir: Path
+    warehouse: Path
+    documents_dir: Path
+    publish_dir: Path
+    pricing_dir: Path
+    target: str
+    first_period: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings, taking defaults for what is not set or empty.
+
+        Defaults are folders of the project; a relative path that was set is relative to the
+        working directory, as everywhere on a command line.
+
+        Raises: SettingsError for an unknown METERHOUSE_* variable, because a misspelt one
+            would otherwise be a default in silence, and for an unknown target or period.
+        """
+        for name in sorted(environment):
+            if name.startswith("METERHOUSE_") and name not in VARIABLES:
+                raise SettingsError(
+                    f"{name} is not a setting of Meterhouse; known are {', '.join(VARIABLES)}."
+                )
+
+        def path(name: str, default: Path) -> Path:
+            value = environment.get(name, "").strip()
+            return Path(os.path.abspath(Path(value).expanduser())) if value else default  # noqa: PTH100
+
+        data_dir = path("METERHOUSE_DATA_DIR", PROJECT_ROOT / "data")
+        target = environment.get("METERHOUSE_TARGET", "").strip() or "duckdb"
+        if target not in TARGETS:
+            raise SettingsError(
+                f"METERHOUSE_TARGET is {target!r}; it must be one of {', '.join(TARGETS)}."
+            )
+        if target not in SUPPORTED_TARGETS:
+            raise SettingsError(
+                f"METERHOUSE_TARGET is {target!r}, which is not supported yet; use 'duckdb'."
+            )
+        return cls(
+            data_dir=data_dir,
+            landing_dir=path("METERHOUSE_LANDING_DIR", data_dir / "landing"),
+            warehouse=path("METERHOUSE_WAREHOUSE", data_dir / "warehouse.duckdb"),
+            documents_dir=path("METERHOUSE_DOCUMENTS_DIR", data_dir / "documents"),
+            publish_dir=path("METERHOUSE_PUBLISH_DIR", data_dir / "published"),
+            pricing_dir=path("METERHOUSE_PRICING_DIR", PROJECT_ROOT / "pricing_seeds"),
+            target=target,
+            first_period=check_period(
+                environment.get("METERHOUSE_FIRST_PERIOD", "").strip() or "2020-01"
+            ),
+        )
+
+    @property
+    def data_docs_dir(self) -> Path:
+        """Data Docs of Great Expectations, a static site."""
+        return self.data_dir / "data_docs"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Run history, schedules and sensor cursors of Dagster."""
+        return self.data_dir / "dagster"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """What dbt compiles and logs; apart from the project, so installations do not meet."""
+        return self.data_dir / "dbt"
+
+    @property
+    def writer_lock(self) -> Path:
+        """The file whose lock the one writer of the warehouse holds.
+
+        It lies beside the warehouse: whoever shares that file has to share its lock.
+        """
+        return self.warehouse.with_name(f".{self.warehouse.name}.writer.lock")
+
+    def as_environment(self) -> dict[str, str]:
+        """The settings as variables for a child process, such as dbt; all paths absolute."""
+        return {
+            "METERHOUSE_DATA_DIR": str(self.data_dir),
+            "METERHOUSE_LANDING_DIR": str(self.landing_dir),
+            "METERHOUSE_WAREHOUSE": str(self.warehouse),
+            "METERHOUSE_DOCUMENTS_DIR": str(self.documents_dir),
+            "METERHOUSE_PUBLISH_DIR": str(self.publish_dir),
+            "METERHOUSE_PRICING_DIR": str(self.pricing_dir),
+            "METERHOUSE_TARGET": self.target,
+            "METERHOUSE_FIRST_PERIOD": self.first_period,
+            "DBT_TARGET_PATH": str(self.dbt_target_dir / "target"),
+            "DBT_LOG_PATH": str(self.dbt_target_dir / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DO_NOT_TRACK": "1",
+        }

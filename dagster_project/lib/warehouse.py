@@ -1,0 +1,63 @@
+"""Opening the embedded warehouse, and the lock that makes its writers wait for each other."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+
+@contextmanager
+def writer_lock(
+    lock_file: Path, waiting: Callable[[str], None] = lambda _message: None
+) -> Iterator[None]:
+    """Hold the installation's writer lock, waiting for it as long as it takes.
+
+    The operating system releases it when the process ends, however it ends.
+
+    Args:
+        lock_file: Created when missing; its content does not matter.
+        waiting: Told once, in a sentence, if another process holds the lock.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting("Another run is writing the warehouse; waiting for it to end.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def open_warehouse(
+    path: Path, *, read_only: bool = False, patience_seconds: float = 60
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse in UTC and close it at the end.
+
+    Args:
+        path: The DuckDB file; created unless ``read_only``.
+        read_only: Other readers may then have it open as well.
+        patience_seconds: How long to try while another process has it open. The writer lock
+            keeps our own runs apart; what is left is a dbt process that outlives its run for
+            a moment, or somebody's SQL shell.
+
+    Raises: duckdb.IOException if it cannot be opened in that time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            connection = duckdb.connect(str(path), read_only=read_only)
+            break
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
