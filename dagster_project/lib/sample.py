@@ -235,6 +235,8 @@ select
         else subscription_id
     end as subject,
     event_at,
+    -- A conflicting repeat keeps it: only its file name may come later, not its folder.
+    strftime(event_at, '%Y-%m') as month,
     if(other_random % 4 = 0, 'aurora-large', 'aurora-mini') as model,
     (200 + other_random % 4001)::bigint as input_tokens,
     (50 + other_random // 64 % 901)::bigint as output_tokens,
@@ -307,14 +309,6 @@ def write_sample(landing: Path, events: int = 1_000_000) -> SampleTruth:
             where number < $1 * $2 and number % $1 = 2
             """,
             [stride, odd],
-        )
-        # The conflicting repeat stays in the folder of the record it contradicts: only its
-        # file name may come later, not its folder.
-        connection.execute(
-            """
-            create temporary table sample_months as
-            select number, strftime(event_at, '%Y-%m') as month from sample_events
-            """
         )
         for industry, formats in _FORMATS.items():
             for month, format_name in zip(_MONTHS, formats, strict=True):
@@ -539,7 +533,6 @@ def _copy(
     """Write one usage file, unless it is there or would be empty."""
     where = f"""
         from sample_files
-        inner join sample_months using (number)
         where industry = '{industry}' and part = {part} and month = '{month}'
     """
     (count,) = connection.execute(f"select count(*) {where}").fetchone() or (0,)
