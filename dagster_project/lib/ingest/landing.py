@@ -223,9 +223,7 @@ def text_blocks(
         yield decoder.decode(b"", final=True)
 
 
-def unpack_zstd(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, folder: Path
-) -> Path:
+def unpack_zstd(connection: duckdb.DuckDBPyConnection, file: LandedFile, folder: Path) -> Path:
     """Decompress a zstd file to a temporary file, bytes preserved, with the engine's reader.
 
     Read as latin-1 every byte is one character, so invalid UTF-8 survives the way.

@@ -28,12 +28,16 @@ from dagster_project.lib.ingest.parquet import (
 )
 from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, create_raw_tables
 from dagster_project.lib.ingest.records import identifier
-from dagster_project.lib.ingest.staging import STAGE, StagedTable, Staging, batches, short_error
+from dagster_project.lib.ingest.staging import (
+    STAGE,
+    StagedTable,
+    Staging,
+    batches,
+    short_error,
+)
 
 FOLDER_PREFIX = ".meterhouse-ingest-"
-EVENT_COLUMNS = (
-    "load_id, file_id, position, event_hash, source, event_id, event_type, subject, event_at, data"
-)
+EVENT_COLUMNS = "load_id, file_id, position, event_hash, source, event_id, event_type, subject, event_at, data"
 REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"
 EVENT_HASH = "md5_number_lower(source || chr(31) || event_id)"
 
@@ -105,8 +109,9 @@ def ingest_landing(
     keeps_order = setting(connection, "preserve_insertion_order")
     try:
         connection.execute("set preserve_insertion_order = true")
-        connection.execute(f"attach '{str(folder / 'stage.duckdb').replace(chr(39), chr(39) * 2)}'"
-                           f" as {STAGE}")
+        connection.execute(
+            f"attach '{str(folder / 'stage.duckdb').replace(chr(39), chr(39) * 2)}' as {STAGE}"
+        )
         return run(connection, landing, loaded_at, report, folder)
     finally:
         connection.execute(f"set preserve_insertion_order = {keeps_order}")
@@ -177,11 +182,11 @@ def run(
     staging.stage(text_files)
     failed.update(staging.failed)
     groups = [
-        ParquetGroup(shape, batch) for shape, files in shapes.items() for batch in batches(files)
+        ParquetGroup(shape, batch)
+        for shape, files in shapes.items()
+        for batch in batches(files)
     ]
-    load = Load(
-        connection, loaded_at, report, latest, staging, groups, row_counts, failed
-    )
+    load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
     while True:
         bad_group = attempt(load)
         if isinstance(bad_group, IngestReport):
@@ -454,14 +459,32 @@ def insert_ledger(load: Load, repeated_count: int) -> IngestReport:
                 f" and {rejected_count} rejected records were stored"
             )
         rows.append(
-            (file_id, load.load_id, file.source_file, file.kind, file.size_bytes, record_count,
-             event_count, rejected_count, load.loaded_at)
+            (
+                file_id,
+                load.load_id,
+                file.source_file,
+                file.kind,
+                file.size_bytes,
+                record_count,
+                event_count,
+                rejected_count,
+                load.loaded_at,
+            )
         )
     rows.sort()
     if rows:
         columns = list(zip(*rows, strict=True))
-        types = ("bigint", "bigint", "varchar", "varchar", "bigint", "bigint", "bigint",
-                 "bigint", "timestamp")
+        types = (
+            "bigint",
+            "bigint",
+            "varchar",
+            "varchar",
+            "bigint",
+            "bigint",
+            "bigint",
+            "bigint",
+            "timestamp",
+        )
         values = ", ".join(
             f"unnest(${index}::{kind}[])" for index, kind in enumerate(types, start=1)
         )

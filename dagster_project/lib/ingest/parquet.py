@@ -82,9 +82,7 @@ def exact_sql(column: str, kind: str) -> str:
     return f"{column}::varchar"
 
 
-def struct_fields(
-    connection: duckdb.DuckDBPyConnection, kind: str
-) -> list[tuple[str, str]]:
+def struct_fields(connection: duckdb.DuckDBPyConnection, kind: str) -> list[tuple[str, str]]:
     """Return the (name, type) pairs of a STRUCT type."""
     rows = connection.execute(f"describe select unnest(null::{kind})").fetchall()
     return [(str(name), str(field_kind)) for name, field_kind, *_ in rows]

@@ -17,8 +17,7 @@ SUSPICIOUS = (
 )
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 PLAIN_TIME = (
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    "(?:[.][0-9]+)?"
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?"
 )
 OFFSET = " ?[+-](?:[01][0-9]|2[0-3]):?(?:[0-5][0-9])?$"
 
@@ -105,9 +104,7 @@ def checked_data_sql(column: str) -> str:
         f"case when regexp_matches({column}, {quoted(SUSPICIOUS)})"
         f" then {exact_text_sql(column)} else {column} end"
     )
-    return (
-        f"case when json_valid({exact}) and json_type({exact}) = 'OBJECT' then {exact} end"
-    )
+    return f"case when json_valid({exact}) and json_type({exact}) = 'OBJECT' then {exact} end"
 
 
 def data_problem_sql(column: str, checked: str, properties: str) -> str:

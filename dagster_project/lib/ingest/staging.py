@@ -134,16 +134,14 @@ class Staging:
         Raises:
             UnreadableFileError: an accounts or corrections file lacks a required column.
         """
-        if file.size_bytes == 0:
+        if file.size_bytes == 0 and file.kind == "usage":
             return Shape(file.kind, "empty", "none")
         if file.format == "ndjson":
             return Shape(file.kind, "ndjson", file.compression)
         text = first_text(self.connection, file, self.folder)
         if file.format == "json":
             is_array = text.lstrip().startswith("[")
-            return Shape(
-                file.kind, "json_array" if is_array else "json", file.compression
-            )
+            return Shape(file.kind, "json_array" if is_array else "json", file.compression)
         first_line = next((line for line in text.splitlines() if line.strip()), "")
         delimiter = next((mark for mark in ",;\t" if mark in first_line), ",")
         rows = csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
@@ -165,7 +163,9 @@ class Staging:
     ) -> None:
         """Read files of one shape into a new staged table."""
         if shape.format == "empty":
-            self.add_table("select null as read_path where false", [], shape.kind, paths)
+            self.add_table(
+                "select null::varchar as read_path where false", [], shape.kind, paths
+            )
             return
         sources = list(paths)
         if shape.kind != "usage":
@@ -272,7 +272,8 @@ class Staging:
         self.table_count += 1
         name = f"staged_{self.table_count}"
         self.connection.execute(
-            f"create or replace table {STAGE}.{name} as {query}", [sources] if sources else None
+            f"create or replace table {STAGE}.{name} as {query}",
+            [sources] if sources else None,
         )
         self.tables.append(StagedTable(name, kind, paths))
 
