@@ -1,0 +1,414 @@
+"""What tests need to bill made-up customers: a landing directory, a price book, one dbt build.
+
+What belongs here: writing inputs with defaults, so that a test states only what matters to it,
+and running the real pipeline over them. No test rests on another's warehouse.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.factory import cleanup_connections, reset_adapters
+from dbt.cli.main import dbtRunner
+
+from dagster_project.lib.dbt_project import link_dbt_project
+from dagster_project.lib.ingest import ingest_landing
+from dagster_project.lib.issuing import issue_period
+from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.warehouse import open_warehouse
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LOADED_AT = datetime(2026, 6, 1, tzinfo=UTC)
+
+METER_COLUMNS = (
+    "meter_code,meter_name,event_type,aggregation,value_property,unit,filter,dimensions,"
+    "rounding_increment,minimum_quantity"
+).split(",")
+PLAN_COLUMNS = "plan_code,plan_name,currency_code,billing_interval".split(",")
+PRICE_COLUMNS = (
+    "price_id,plan_code,charge_code,charge_name,meter_code,pricing_model,unit_price,"
+    "package_size,included_quantity,minimum_amount,maximum_amount,dimension_filter,billed,"
+    "prorated,tax_category,subscription_id,valid_from,valid_to"
+).split(",")
+TIER_COLUMNS = "price_id,up_to,unit_price,flat_amount".split(",")
+CURRENCY_COLUMNS = "currency_code,minor_units".split(",")
+TAX_COLUMNS = "tax_category,country_code,tax_code,rate,valid_from,valid_to".split(",")
+SELLER_COLUMNS = (
+    "seller_name,address_line,city,postal_code,country_code,tax_id,email,"
+    "payment_terms_days,payment_details"
+).split(",")
+CUSTOMER_COLUMNS = (
+    "customer_id,customer_name,email,address_line,city,postal_code,country_code,tax_id,"
+    "currency_code,locale,timezone,parent_customer_id"
+).split(",")
+SUBSCRIPTION_COLUMNS = (
+    "subscription_id,customer_id,plan_code,started_at,ended_at,billing_anchor".split(",")
+)
+SUBJECT_COLUMNS = "subject,subscription_id,valid_from,valid_to".split(",")
+CORRECTION_COLUMNS = (
+    "correction_id,source,event_id,action,reason,requested_by,requested_at".split(",")
+)
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Scenario:
+    """Everything that lands, and the price book it is rated by; rows in contract columns.
+
+    The methods add a row and fill in what is not stated. ``events`` are lines of JSON.
+    """
+
+    meters: list[Row] = field(default_factory=list)
+    plans: list[Row] = field(default_factory=list)
+    prices: list[Row] = field(default_factory=list)
+    tiers: list[Row] = field(default_factory=list)
+    tax_rates: list[Row] = field(default_factory=list)
+    customers: list[Row] = field(default_factory=list)
+    subscriptions: list[Row] = field(default_factory=list)
+    subjects: list[Row] = field(default_factory=list)
+    corrections: list[Row] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    def meter(
+        self, code: str, event_type: str, aggregation: str = "sum", **columns: Any
+    ) -> None:
+        """Count the events of a type; by default the sum of their ``quantity``."""
+        value = "" if aggregation == "count" else "quantity"
+        defaults = {"meter_name": code, "value_property": value, "unit": "unit"}
+        self.meters.append(
+            defaults
+            | {"meter_code": code, "event_type": event_type, "aggregation": aggregation}
+            | columns
+        )
+
+    def plan(self, code: str, currency: str = "EUR") -> None:
+        """Sell a monthly plan."""
+        self.plans.append(
+            {
+                "plan_code": code,
+                "plan_name": code,
+                "currency_code": currency,
+                "billing_interval": "month",
+            }
+        )
+
+    def price(
+        self,
+        plan: str,
+        pricing_model: str,
+        *,
+        charge: str = "usage",
+        tiers: Iterable[tuple[str, ...]] = (),
+        **columns: Any,
+    ) -> str:
+        """Add a version of a charge; tiers are (up_to, unit_price[, flat_amount]).
+
+        Returns: Its price_id, ``<plan>-<charge>-<number>`` unless given.
+        """
+        number = 1 + sum(
+            (row["plan_code"], row["charge_code"]) == (plan, charge) for row in self.prices
+        )
+        row = {
+            "price_id": f"{plan}-{charge}-{number}",
+            "plan_code": plan,
+            "charge_code": charge,
+            "charge_name": charge,
+            "pricing_model": pricing_model,
+            "billed": "arrears",
+            "prorated": "false",
+        } | columns
+        self.prices.append(row)
+        for up_to, unit_price, *flat in tiers:
+            self.tiers.append(
+                {
+                    "price_id": row["price_id"],
+                    "up_to": up_to,
+                    "unit_price": unit_price,
+                    "flat_amount": flat[0] if flat else "",
+                }
+            )
+        return str(row["price_id"])
+
+    def customer(self, customer_id: str, **columns: Any) -> None:
+        """Add a customer, in Germany and on UTC unless said otherwise."""
+        self.customers.append(
+            {
+                "customer_id": customer_id,
+                "customer_name": f"Customer {customer_id}",
+                "email": "billing@customer.example",
+                "address_line": "Street 1",
+                "city": "Town",
+                "postal_code": "10115",
+                "country_code": "DE",
+                "currency_code": "EUR",
+                "locale": "en",
+                "timezone": "UTC",
+            }
+            | columns
+        )
+
+    def subscription(
+        self,
+        subscription_id: str,
+        *,
+        started_at: str = "2026-01-01",
+        ended_at: str = "2026-02-01",
+        **columns: Any,
+    ) -> None:
+        """Subscribe the customer to the plan of the same name, for January 2026."""
+        self.subscriptions.append(
+            {
+                "subscription_id": subscription_id,
+                "customer_id": subscription_id,
+                "plan_code": subscription_id,
+                "started_at": started_at,
+                "ended_at": ended_at,
+                "billing_anchor": "calendar",
+            }
+            | columns
+        )
+
+    def event(
+        self,
+        subject: str,
+        quantity: str | None = None,
+        *,
+        at: str = "2026-01-10T12:00:00Z",
+        event_type: str = "use",
+        event_id: str | None = None,
+        source: str = "test",
+        data: Mapping[str, str] | None = None,
+    ) -> str:
+        """Land an event; ``quantity`` is written into the JSON as a number, as it stands.
+
+        Returns: The event's id.
+        """
+        identity = event_id or f"e{len(self.events) + 1}"
+        properties = [
+            f"{json.dumps(name)}: {json.dumps(text)}" for name, text in (data or {}).items()
+        ]
+        if quantity is not None:
+            properties.append(f'"quantity": {quantity}')
+        envelope = json.dumps(
+            {
+                "specversion": "1.0",
+                "id": identity,
+                "source": source,
+                "type": event_type,
+                "subject": subject,
+                "time": at,
+            }
+        )
+        self.events.append(f'{envelope[:-1]}, "data": {{{", ".join(properties)}}}}}')
+        return identity
+
+    def void(self, event_id: str, source: str = "test") -> None:
+        """Withdraw an event."""
+        self.corrections.append(
+            {
+                "correction_id": f"c-{event_id}",
+                "source": source,
+                "event_id": event_id,
+                "action": "void",
+                "reason": "sent in error",
+                "requested_by": "finance",
+                "requested_at": "2026-02-03T00:00:00Z",
+            }
+        )
+
+
+def write_csv(path: Path, columns: list[str], rows: Iterable[Row]) -> None:
+    """Write rows under the given header; a column a row lacks is empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A data directory of its own, and the dbt project folder it shares with its test run."""
+
+    folder: Path
+    dbt_folder: Path
+
+    @property
+    def landing(self) -> Path:
+        """Where input files go."""
+        return self.folder / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file."""
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def pricing(self) -> Path:
+        """The price book."""
+        return self.folder / "pricing"
+
+    def write_price_book(self, scenario: Scenario) -> None:
+        """Write the seven price tables; the book has to be sound."""
+        currencies = [("EUR", 2), ("USD", 2), ("BRL", 2), ("JPY", 0), ("KWD", 3)]
+        seller = {
+            "seller_name": "Seller",
+            "country_code": "DE",
+            "payment_terms_days": "14",
+        }
+        tables: dict[str, tuple[list[str], Iterable[Row]]] = {
+            "meters": (METER_COLUMNS, scenario.meters),
+            "plans": (PLAN_COLUMNS, scenario.plans),
+            "prices": (PRICE_COLUMNS, scenario.prices),
+            "price_tiers": (TIER_COLUMNS, scenario.tiers),
+            "tax_rates": (TAX_COLUMNS, scenario.tax_rates),
+            "currencies": (
+                CURRENCY_COLUMNS,
+                [{"currency_code": c, "minor_units": m} for c, m in currencies],
+            ),
+            "seller": (SELLER_COLUMNS, [seller]),
+        }
+        for name, (columns, rows) in tables.items():
+            write_csv(self.pricing / f"{name}.csv", columns, rows)
+        assert [str(defect) for defect in check_price_book(self.pricing)] == []
+
+    def land(self, scenario: Scenario, batch: str = "1") -> None:
+        """Land snapshots, corrections and events under file names of the batch."""
+        accounts = self.landing / "accounts"
+        write_csv(accounts / f"customers-{batch}.csv", CUSTOMER_COLUMNS, scenario.customers)
+        write_csv(
+            accounts / f"subscriptions-{batch}.csv",
+            SUBSCRIPTION_COLUMNS,
+            scenario.subscriptions,
+        )
+        if scenario.subjects:
+            write_csv(accounts / f"subjects-{batch}.csv", SUBJECT_COLUMNS, scenario.subjects)
+        if scenario.corrections:
+            write_csv(
+                self.landing / "corrections" / f"corrections-{batch}.csv",
+                CORRECTION_COLUMNS,
+                scenario.corrections,
+            )
+        self.land_events(scenario.events, batch)
+
+    def land_events(self, events: list[str], batch: str) -> None:
+        """Land lines of JSON as two files, so that usage always comes from more than one."""
+        usage = self.landing / "usage"
+        usage.mkdir(parents=True, exist_ok=True)
+        for part in (0, 1):
+            text = "".join(f"{line}\n" for line in events[part::2])
+            (usage / f"{batch}-{part}.ndjson").write_text(text, encoding="utf-8")
+
+    def ingest(self, loaded_at: datetime = LOADED_AT) -> None:
+        """Load what is new in the landing directory."""
+        with open_warehouse(self.warehouse) as connection:
+            report = ingest_landing(connection, self.landing, loaded_at)
+        assert report.failed_files == []
+
+    def dbt_build(self, period: str = "2026-03", *arguments: str) -> None:
+        """Run seeds, models and their tests in this process, then let go of the warehouse.
+
+        The folder of the project and the path of the warehouse stay the same through a test
+        run, so that dbt parses the project once.
+        """
+        project = link_dbt_project(REPOSITORY / "dbt", self.pricing, self.dbt_folder)
+        link = self.dbt_folder / "warehouse.duckdb"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.warehouse)
+        with _environment(METERHOUSE_WAREHOUSE=str(link)):
+            try:
+                result = dbtRunner().invoke(
+                    [
+                        *("--quiet", "build", "--project-dir", str(project)),
+                        *("--profiles-dir", str(project)),
+                        *("--target-path", str(self.dbt_folder / "target")),
+                        *("--log-path", str(self.dbt_folder / "logs")),
+                        *("--vars", json.dumps({"billing_period": period}), *arguments),
+                    ]
+                )
+            finally:
+                cleanup_connections()
+                reset_adapters()
+                # The adapter keeps the file open for the life of the process otherwise.
+                if DuckDBConnectionManager._ENV is not None:
+                    DuckDBConnectionManager._ENV.close()
+                    DuckDBConnectionManager._ENV = None
+        failures = [
+            f"{node.node.name}: {node.status} {node.message}"
+            for node in getattr(result.result, "results", [])
+            if node.status not in ("success", "pass", "skipped", "no-op")
+        ]
+        assert result.success, result.exception or "\n".join(failures)
+
+    def bill(self, period: str = "2026-03", *arguments: str) -> None:
+        """Ingest and build."""
+        self.ingest()
+        self.dbt_build(period, *arguments)
+
+    def issue(self, period: str, issued_at: datetime = LOADED_AT) -> int:
+        """Issue the drafts of a period; the marts show it after the next build."""
+        with open_warehouse(self.warehouse) as connection:
+            return issue_period(connection, period, issued_at)
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse for reading."""
+        with open_warehouse(self.warehouse, read_only=True) as connection:
+            yield connection
+
+    def rows(self, sql: str, parameters: Iterable[Any] = ()) -> list[dict[str, Any]]:
+        """Rows of a query as dictionaries; decimals stay Decimal."""
+        with self.read() as connection:
+            cursor = connection.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or []]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def build(
+    folder: Path,
+    scenario: Scenario,
+    *,
+    dbt_folder: Path,
+    period: str = "2026-03",
+    loaded_at: datetime = LOADED_AT,
+) -> Installation:
+    """Land a scenario in an empty folder and bill it.
+
+    Args:
+        folder: Data directory of the installation, created.
+        dbt_folder: Folder of the linked dbt project, one per test run and process.
+        period: Billing period up to which drafts are made, ``YYYY-MM``.
+        loaded_at: UTC instant of the load.
+    """
+    installation = Installation(folder, dbt_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    installation.write_price_book(scenario)
+    installation.land(scenario)
+    installation.ingest(loaded_at)
+    installation.dbt_build(period)
+    return installation
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
