@@ -1,4 +1,4 @@
-"""The dbt project as one installation sees it: the repository's models over its own price book.
+"""The dbt project as one installation sees it: our models over its own price book.
 
 What belongs here: the folder of links that dbt runs in. dbt wants its seeds beside the project
 and writes what it compiles under the same relative path; given a price book elsewhere by an
@@ -26,7 +26,8 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
     project, seeds = run_dir / "project", run_dir / "pricing_seeds"
     links = {project / name: source / name for name in _LINKED}
     links |= {seeds / path.name: path for path in pricing_dir.glob("*.csv")}
-    links |= {seeds / path.name: path for path in (source.parent / "pricing_seeds").glob("*.yml")}
+    types = source.parent / "pricing_seeds"
+    links |= {seeds / path.name: path for path in types.glob("*.yml")}
     for folder in (project, seeds):
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.iterdir():

@@ -1,7 +1,7 @@
 """Issuing: the one writer of the ledger of issued invoices.
 
-What belongs here: the transaction that numbers and freezes drafts. Amounts are not computed here;
-they are copied, row by row and to the digit, from the marts that finance reviewed.
+What belongs here: the transaction that numbers and freezes drafts. Amounts are not computed
+here; they are copied, row by row and to the digit, from the marts that finance reviewed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def issue_period(
             """
             create or replace temp table newly_issued as
             with last_numbers as (
-                select document_type, max(cast(right(invoice_number, 6) as bigint)) as last_number
+                select
+                    document_type,
+                    max(cast(right(invoice_number, 6) as bigint)) as last_number
                 from ledger.issued_invoices
                 group by document_type
             )

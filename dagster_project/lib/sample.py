@@ -385,7 +385,7 @@ def _subscription(
     name: str, customer: str, market: _Market, number: int, is_only_one: bool
 ) -> _Subscription:
     """Decide term and anchor by number; usage keeps a day away from local midnights."""
-    started, ended = "2025-06-01", ""
+    started, ended = "2026-01-01", ""
     anchor = "anniversary" if number % 5 == 0 else "calendar"
     used_from, used_to = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
     if number == 3:
@@ -396,9 +396,9 @@ def _subscription(
         started, anchor = "2026-02-10T08:30:00Z", "anniversary"
         used_from = datetime(2026, 2, 11, tzinfo=UTC)
     elif number == 10:
-        started = "2025-05-31"
+        started, used_from = "2026-01-31", datetime(2026, 2, 1, tzinfo=UTC)
     elif anchor == "anniversary":
-        started = "2025-06-17"
+        started, used_from = "2026-01-09", datetime(2026, 1, 10, tzinfo=UTC)
     return _Subscription(
         name, customer, market, number, started, ended, anchor, used_from, used_to, is_only_one
     )

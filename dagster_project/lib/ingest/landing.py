@@ -49,7 +49,7 @@ class LandedFile:
 
 
 def source_file_name(path: Path, landing: Path) -> str:
-    """Return the posix path relative to the landing directory; undecodable bytes as \\xNN."""
+    """Return the posix path relative to the landing directory; undecodable bytes escaped."""
     name = path.relative_to(landing).as_posix()
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -197,7 +197,7 @@ def walk_zstd_frames(stream: BinaryIO, size_bytes: int) -> None:
 
 
 def mark_invalid_bytes(error: UnicodeError) -> tuple[str, int]:
-    """Codec error handler: each invalid byte becomes a mark and its \\xNN escape."""
+    """Codec error handler: each invalid byte becomes a mark and its hexadecimal escape."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     invalid = error.object[error.start : error.end]
@@ -263,7 +263,7 @@ def write_cleaned_copy(
 
 
 def first_text(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, folder: Path, size: int = 65536
+    connection: duckdb.DuckDBPyConnection, file: LandedFile, size: int = 65536
 ) -> str:
     """Return the beginning of a text file, decompressed."""
     if file.compression == "zstd":

@@ -1,7 +1,8 @@
-"""The load: one transaction that moves everything new from the landing directory into `raw`."""
+"""The load: one transaction that moves everything new from landing into `raw`."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections import defaultdict
@@ -37,7 +38,10 @@ from dagster_project.lib.ingest.staging import (
 )
 
 FOLDER_PREFIX = ".meterhouse-ingest-"
-EVENT_COLUMNS = "load_id, file_id, position, event_hash, source, event_id, event_type, subject, event_at, data"
+EVENT_COLUMNS = (
+    "load_id, file_id, position, event_hash, source, event_id, event_type, subject,"
+    " event_at, data"
+)
 REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"
 EVENT_HASH = "md5_number_lower(source || chr(31) || event_id)"
 
@@ -88,7 +92,7 @@ def ingest_landing(
     connection: duckdb.DuckDBPyConnection,
     landing: Path,
     loaded_at: datetime,
-    report: Callable[[str], None] = lambda message: None,
+    report: Callable[[str], None] = lambda _message: None,
 ) -> IngestReport:
     """Load every new file of the landing directory in one transaction.
 
@@ -215,10 +219,8 @@ def attempt(load: Load) -> IngestReport | ParquetGroup:
         load.report("committing")
         connection.execute("commit")
     except BaseException:
-        try:
+        with contextlib.suppress(duckdb.Error):
             connection.execute("rollback")
-        except duckdb.Error:
-            pass
         raise
     load.report(f"loaded {result.file_count} file(s), {result.record_count} record(s)")
     return result
@@ -227,7 +229,8 @@ def attempt(load: Load) -> IngestReport | ParquetGroup:
 def number_files(load: Load) -> None:
     """Give the load and its files their numbers, in order of file name."""
     row = load.connection.execute(
-        "select coalesce(max(load_id), 0) + 1, coalesce(max(file_id), 0) + 1 from raw.load_files"
+        "select coalesce(max(load_id), 0) + 1, coalesce(max(file_id), 0) + 1"
+        " from raw.load_files"
     ).fetchone()
     load.load_id, load.first_file_id = row if row else (1, 1)
     loaded = sorted(file.source_file for file in loaded_files(load))
@@ -436,7 +439,8 @@ def insert_ledger(load: Load, repeated_count: int) -> IngestReport:
     execute = load.connection.execute
     events = dict(
         execute(
-            "select file_id, count(*) from raw.usage_events where file_id >= $1 group by file_id",
+            "select file_id, count(*) from raw.usage_events where file_id >= $1"
+            " group by file_id",
             [load.first_file_id],
         ).fetchall()
     )

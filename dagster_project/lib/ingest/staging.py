@@ -138,7 +138,7 @@ class Staging:
             return Shape(file.kind, "empty", "none")
         if file.format == "ndjson":
             return Shape(file.kind, "ndjson", file.compression)
-        text = first_text(self.connection, file, self.folder)
+        text = first_text(self.connection, file)
         if file.format == "json":
             is_array = text.lstrip().startswith("[")
             return Shape(file.kind, "json_array" if is_array else "json", file.compression)
