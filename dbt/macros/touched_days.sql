@@ -2,23 +2,27 @@
 -- rest of the history without reading it. The state is the metered table itself: days with
 -- newer loads, days whose voids differ, days cut differently now, days of changed meters.
 {% macro in_touched_days() %}
+    {# Named before any return, since dbt learns while parsing what a model depends on. #}
+    {% set zones, local_days, cuts = ref('met_subject_zones'), ref('met_local_days'), ref('met_subject_cuts') %}
+    {% set meters, voids = ref('stg_pricing__meters'), ref('stg_usage__voids') %}
+    {% set usage_events = source('raw', 'usage_events') %}
     {% if not execute or not slices_exist() %}
         {{ return('true') }}
     {% endif %}
     {% set slices = 'metering.met_usage_slices' %}
     {% set days = run_query(
         "with slices as (select * from " ~ slices ~ "), "
-        ~ "zones as (select * from " ~ ref('met_subject_zones') ~ "), "
-        ~ "local_days as (select * from " ~ ref('met_local_days') ~ "), "
-        ~ "cuts as (select * from " ~ ref('met_subject_cuts') ~ "), "
-        ~ "types as (select distinct event_type, event_type_hash from " ~ ref('stg_pricing__meters') ~ "), "
+        ~ "zones as (select * from " ~ zones ~ "), "
+        ~ "local_days as (select * from " ~ local_days ~ "), "
+        ~ "cuts as (select * from " ~ cuts ~ "), "
+        ~ "types as (select distinct event_type, event_type_hash from " ~ meters ~ "), "
         ~ "spans as (select event_date, subject, event_type, event_type_hash, usage_date, slice_from_at,"
         ~ " min(first_event_at) as first_event_at, max(last_event_at) as last_event_at"
         ~ " from slices group by event_date, subject, event_type, event_type_hash, usage_date, slice_from_at) "
-        ~ "select distinct cast(event_at as date) as event_date from " ~ source('raw', 'usage_events')
+        ~ "select distinct cast(event_at as date) as event_date from " ~ usage_events
         ~ " where load_id > (select coalesce(max(metered_load_id), 0) from slices) "
         ~ "union select event_date from (select event_date, count(*) as voided_count, 0 as metered_count from "
-        ~ ref('stg_usage__voids') ~ " group by event_date union all select event_date, 0, sum(record_count)"
+        ~ voids ~ " group by event_date union all select event_date, 0, sum(record_count)"
         ~ " from slices where event_state = 'voided' group by event_date) as voids"
         ~ " group by event_date having sum(voided_count) <> sum(metered_count) "
         ~ "union select spans.event_date from spans inner join cuts on spans.subject = cuts.subject"

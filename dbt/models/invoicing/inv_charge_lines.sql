@@ -86,4 +86,27 @@ rounded as (
 
 )
 
-select * from rounded
+select
+    invoiced_customer_id,
+    currency_code,
+    billing_period,
+    subscription_id,
+    term_from_at,
+    charge_code,
+    charge_name,
+    price_id,
+    meter_code,
+    meter_name,
+    pricing_model,
+    dimension_values,
+    line_from_at,
+    line_to_at,
+    quantity,
+    free_quantity,
+    unit,
+    unit_price,
+    exact_amount,
+    net_amount,
+    tax_category,
+    is_negative_as_zero
+from rounded

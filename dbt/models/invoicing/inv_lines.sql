@@ -203,7 +203,37 @@ keyed as (
 )
 
 select
-    *,
+    invoice_id,
+    customer_id,
+    currency_code,
+    billing_period,
+    line_type,
+    subscription_id,
+    charge_code,
+    charge_name,
+    price_id,
+    meter_code,
+    meter_name,
+    pricing_model,
+    dimension_values,
+    term_from_at,
+    line_from_at,
+    line_to_at,
+    quantity,
+    free_quantity,
+    unit,
+    unit_price,
+    exact_amount,
+    net_amount,
+    tax_category,
+    description,
+    adjusted_billing_period,
+    is_negative_as_zero,
+    country_code,
+    tax_date,
+    tax_code,
+    tax_rate,
+    lacks_tax_rate,
     cast(row_number() over (
         partition by invoice_id
         order by

@@ -1,5 +1,5 @@
 -- Grain: one row per term and billing period, up to the horizon.
--- The horizon is the billed month or the month of the latest usage, whichever is later.
+-- The horizon is the billed month or the customer's month of the latest usage, whichever is later.
 with
 
 terms as (
@@ -8,15 +8,9 @@ terms as (
 
 ),
 
-horizon as (
+latest_usage as (
 
-    select
-        greatest(
-            cast('{{ var("billing_period") }}-01' as date),
-            coalesce(cast(date_trunc('month', max(event_at)) as date), cast('1970-01-01' as date))
-        ) as horizon_month
-
-    from {{ source('raw', 'usage_events') }}
+    select max(event_at) as latest_event_at from {{ source('raw', 'usage_events') }}
 
 ),
 
@@ -24,13 +18,23 @@ anchored as (
 
     select
         terms.*,
-        horizon.horizon_month,
+        -- In local time: the last evening of a month in UTC is the next month in the east, and
+        -- usage without a period would be lost.
+        greatest(
+            cast('{{ var("billing_period") }}-01' as date),
+            coalesce(
+                cast(date_trunc(
+                    'month', {{ utc_to_local('latest_usage.latest_event_at', 'terms.timezone') }}
+                ) as date),
+                cast('1970-01-01' as date)
+            )
+        ) as horizon_month,
         case billing_interval when 'quarter' then 3 when 'year' then 12 else 1 end
             as interval_months,
         cast({{ utc_to_local('term_from_at', 'timezone') }} as date) as local_start_date
 
     from terms
-    cross join horizon
+    cross join latest_usage
 
 ),
 

@@ -14,6 +14,12 @@ charge_windows as (
 
 ),
 
+periods as (
+
+    select * from {{ ref('met_billing_periods') }}
+
+),
+
 prices as (
 
     select * from {{ ref('prices') }}
@@ -41,6 +47,12 @@ priced_slices as (
         and assigned.term_from_at = charge_windows.term_from_at
         and assigned.first_event_at >= charge_windows.from_at
         and assigned.first_event_at < charge_windows.to_at
+    -- Usage before the first period is in no invoice, so it is not rated either.
+    inner join periods
+        on assigned.subscription_id = periods.subscription_id
+        and assigned.term_from_at = periods.term_from_at
+        and assigned.first_event_at >= periods.from_at
+        and assigned.first_event_at < periods.to_at
     inner join prices
         on charge_windows.price_id = prices.price_id
         and assigned.meter_code = prices.meter_code

@@ -79,7 +79,8 @@ preferred as (
 
 )
 
-select
+-- Two aliases that come to the same span within the term are one: nothing is ambiguous there.
+select distinct
     subject,
     subscription_id,
     term_from_at,

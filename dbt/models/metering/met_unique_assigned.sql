@@ -26,6 +26,9 @@ assigned as (
 )
 
 select
+    unique_values.event_date,
+    unique_values.subject,
+    unique_values.slice_from_at,
     assigned.subscription_id,
     assigned.term_from_at,
     unique_values.meter_code,

@@ -23,7 +23,7 @@ newest as (
 
 )
 
-select
+select distinct
     subjects.subject,
     subjects.subscription_id,
     nullif(subjects.valid_from, '') as valid_from,

@@ -1,0 +1,86 @@
+-- Metered = rated, charge by charge: the usage of slices that a price covers is the usage of the
+-- charges. Quantities for sum and count meters, which add up; events for all meters.
+-- Usage before the first period has no charge, which is why its fate is unpriced.
+with
+
+first_periods as (
+
+    select
+        subscription_id,
+        term_from_at,
+        min(from_at) as first_from_at
+
+    from {{ ref('met_billing_periods') }}
+    group by subscription_id, term_from_at
+
+),
+
+metered as (
+
+    select
+        assigned.subscription_id,
+        assigned.term_from_at,
+        windows.charge_code,
+        assigned.meter_code,
+        sum(assigned.event_count) as event_count,
+        sum(case meters.aggregation
+            when 'count' then {{ as_quantity('assigned.event_count') }}
+            when 'sum' then assigned.quantity_sum
+            else {{ as_quantity('0') }}
+        end) as quantity
+
+    from {{ ref('met_usage_assigned') }} as assigned
+    inner join {{ ref('met_charge_windows') }} as windows
+        on assigned.subscription_id = windows.subscription_id
+        and assigned.term_from_at = windows.term_from_at
+        and assigned.first_event_at >= windows.from_at
+        and assigned.first_event_at < windows.to_at
+    inner join {{ ref('prices') }} as prices
+        on windows.price_id = prices.price_id
+        and assigned.meter_code = prices.meter_code
+    inner join first_periods
+        on assigned.subscription_id = first_periods.subscription_id
+        and assigned.term_from_at = first_periods.term_from_at
+        and assigned.first_event_at >= first_periods.first_from_at
+    inner join {{ ref('stg_pricing__meters') }} as meters
+        on assigned.meter_code = meters.meter_code
+    where assigned.slice_fate = 'metered'
+    group by
+        assigned.subscription_id, assigned.term_from_at, windows.charge_code, assigned.meter_code
+
+),
+
+rated as (
+
+    select
+        charges.subscription_id,
+        charges.term_from_at,
+        charges.charge_code,
+        charges.meter_code,
+        sum(charges.event_count) as event_count,
+        sum(case when meters.aggregation in ('count', 'sum') then charges.quantity else {{ as_quantity('0') }} end)
+            as quantity
+
+    from {{ ref('rat_usage_charges') }} as charges
+    inner join {{ ref('stg_pricing__meters') }} as meters
+        on charges.meter_code = meters.meter_code
+    group by
+        charges.subscription_id, charges.term_from_at, charges.charge_code, charges.meter_code
+
+)
+
+select
+    coalesce(metered.subscription_id, rated.subscription_id) as subscription_id,
+    coalesce(metered.charge_code, rated.charge_code) as charge_code,
+    coalesce(metered.meter_code, rated.meter_code) as meter_code,
+    coalesce(metered.event_count, 0) - coalesce(rated.event_count, 0) as gap_count,
+    coalesce(metered.quantity, 0) - coalesce(rated.quantity, 0) as gap_quantity
+from metered
+full outer join rated
+    on metered.subscription_id = rated.subscription_id
+    and metered.term_from_at = rated.term_from_at
+    and metered.charge_code = rated.charge_code
+    and metered.meter_code = rated.meter_code
+where
+    coalesce(metered.event_count, 0) <> coalesce(rated.event_count, 0)
+    or coalesce(metered.quantity, 0) <> coalesce(rated.quantity, 0)

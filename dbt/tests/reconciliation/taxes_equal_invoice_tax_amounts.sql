@@ -1,0 +1,27 @@
+-- Taxes by rate = tax of the invoice, and net + tax = total = due.
+with
+
+taxes as (
+
+    select
+        invoice_id,
+        sum(tax_amount) as taxes_amount
+
+    from {{ ref('fct_invoice_taxes') }}
+    group by invoice_id
+
+)
+
+select
+    invoices.invoice_id,
+    invoices.currency_code,
+    invoices.tax_amount - coalesce(taxes.taxes_amount, 0) as gap_tax_amount,
+    invoices.total_amount - invoices.net_amount - invoices.tax_amount as gap_total_amount,
+    invoices.due_amount - invoices.total_amount as gap_due_amount
+from {{ ref('fct_invoices') }} as invoices
+left join taxes
+    on invoices.invoice_id = taxes.invoice_id
+where
+    invoices.tax_amount <> coalesce(taxes.taxes_amount, 0)
+    or invoices.total_amount <> invoices.net_amount + invoices.tax_amount
+    or invoices.due_amount <> invoices.total_amount
