@@ -1,0 +1,230 @@
+"""The ``meterhouse`` command: a thin layer over the Dagster jobs.
+
+What belongs here: arguments, progress, the tables at the end. What is done is in the jobs, so
+that the same work runs from the Dagster UI.
+"""
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dagster_project.lib import status as status_reading
+from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
+from dagster_project.runner import RunFailedError, blocked_checks, prepare, run_job
+
+_DEMO_ISSUED = ("2026-01", "2026-02")
+_DEMO_DRAFTED = "2026-03"
+# Bound to the real output: what jobs print is turned away from it.
+console = Console(file=sys.stdout)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--verbose", is_flag=True, help="Show every log line, and a traceback on failure."
+)
+def cli(verbose: bool) -> None:
+    """From raw usage files to issued invoices."""
+    if not verbose:
+        warnings.filterwarnings("ignore")
+
+
+def _is_verbose() -> bool:
+    return "--verbose" in sys.argv
+
+
+def _settings() -> Settings:
+    settings = Settings.from_environment()
+    prepare(settings)
+    return settings
+
+
+def _period(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return check_period(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_period_option = click.option(
+    "--period", required=True, metavar="YYYY-MM", callback=_period, help="Billing period."
+)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """One line that changes on a terminal; one line per step in a log."""
+    if console.is_terminal:
+        with console.status(title) as line:
+            yield lambda text: line.update(f"{title}: {text}")
+    else:
+        last = ""
+
+        def report(text: str) -> None:
+            nonlocal last
+            if text != last and not text.startswith("dbt: "):
+                console.print(
+                    f"{title}: {text}", markup=False, highlight=False, soft_wrap=True
+                )
+            last = text
+
+        yield report
+
+
+def _run(job: str, period: str | None = None) -> None:
+    title = f"{job} {period}" if period else job
+    with _progress(title) as report, ExitStack() as stack:
+        if not _is_verbose():
+            # dbt prints a line for each model; the progress line says as much.
+            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        run_job(job, period, report)
+
+
+@cli.command()
+def ingest() -> None:
+    """Load whatever is new in the landing directory."""
+    settings = _settings()
+    before = status_reading.last_load(settings.warehouse)
+    _run("ingest")
+    _print_loads(settings, before)
+
+
+@cli.command()
+@_period_option
+def bill(period: str) -> None:
+    """Ingest, build every model, check, and draft the invoices of the period."""
+    settings = _settings()
+    _run("bill", period)
+    _print_periods(settings, [period])
+
+
+@cli.command()
+@_period_option
+def issue(period: str) -> None:
+    """Bill the period, then number, freeze and render its invoices."""
+    settings = _settings()
+    _run("issue", period)
+    _print_periods(settings, [period])
+
+
+@cli.command()
+def status() -> None:
+    """Per period: events by fate, drafts, issued, blocked checks, money by currency."""
+    settings = _settings()
+    _print_periods(settings, None)
+
+
+@cli.command()
+@click.option("--events", default=1_000_000, show_default=True, help="Sample events to make.")
+def demo(events: int) -> None:
+    """Make sample usage, issue two months, draft the third, and say where everything is."""
+    from dagster_project.lib.sample import write_sample
+
+    settings = _settings()
+    with _progress("sample") as report:
+        report(f"writing {events:,} events to {settings.landing_dir}")
+        write_sample(settings.landing_dir, events)
+    for period in _DEMO_ISSUED:
+        _run("issue", period)
+    _run("bill", _DEMO_DRAFTED)
+    _print_periods(settings, None)
+    places = Table(title="Where everything is", show_header=False)
+    for name, place in (
+        ("Invoices", settings.documents_dir / _DEMO_ISSUED[-1] / "index.html"),
+        ("Drafts", settings.documents_dir / _DEMO_DRAFTED / "index.html"),
+        ("Marts for BI", settings.publish_dir / "marts.duckdb"),
+        ("Marts as Parquet", settings.publish_dir / "parquet"),
+        ("Data Docs", settings.data_docs_dir),
+        ("Dagster UI", "make ui, then http://localhost:3000"),
+    ):
+        places.add_row(name, str(place))
+    console.print(places, soft_wrap=True)
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True)
+def ui(port: int) -> None:
+    """The Dagster UI with its sensors and schedules running, until it is stopped."""
+    _settings()
+    dagster = Path(sys.executable).with_name("dagster")
+    workspace = PROJECT_ROOT / "workspace.yaml"
+    arguments = [str(dagster), "dev", "-w", str(workspace), "-p", str(port)]
+    path = f"{dagster.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    raise SystemExit(
+        subprocess.run(
+            arguments, cwd=PROJECT_ROOT, env={**os.environ, "PATH": path}, check=False
+        ).returncode
+    )
+
+
+def _print_loads(settings: Settings, before: int) -> None:
+    table = Table("Kind", "Files", "Records", "Events", "Rejected", title="Loaded")
+    for row in status_reading.loads_since(settings.warehouse, before):
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("Nothing new in the landing directory.")
+    for path, error in status_reading.failed_files(settings.warehouse):
+        console.print(
+            f"Could not be opened, will be tried again: {path}: {error}", markup=False
+        )
+
+
+def _print_periods(settings: Settings, periods: list[str] | None) -> None:
+    import dagster as dg
+
+    rows = status_reading.period_rows(settings, periods)
+    fates = sorted({fate for row in rows for fate in row.events_by_fate or {}})
+    table = Table(title="Billing periods")
+    for name in ("Period", "Drafts", "Issued", "Blocked checks", "Money"):
+        table.add_column(name, justify="left" if name in ("Period", "Money") else "right")
+    with dg.DagsterInstance.get() as instance:
+        for row in rows:
+            blocked = blocked_checks(instance, row.period)
+            table.add_row(
+                row.period,
+                f"{row.drafts:,}",
+                f"{row.issued:,}",
+                "\n".join(f"{c.name} on {c.asset}" for c in blocked) or "0",
+                "\n".join(row.money) or "-",
+            )
+    if not rows:
+        console.print("Nothing has been billed yet; run meterhouse bill --period YYYY-MM.")
+        return
+    console.print(table)
+    if not fates:
+        return
+    events = Table(title="Events by fate")
+    events.add_column("Period")
+    for fate in fates:
+        events.add_column(fate, justify="right")
+    for row in rows:
+        events.add_row(
+            row.period, *(f"{(row.events_by_fate or {}).get(fate, 0):,}" for fate in fates)
+        )
+    console.print(events)
+
+
+def main() -> None:
+    """Run the command; exits 1 with one sentence when something is wrong."""
+    try:
+        cli()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        if _is_verbose():
+            raise
+        message = (
+            str(error) if isinstance(error, (RunFailedError, ValueError)) else repr(error)
+        )
+        Console(stderr=True).print("[red]Error:[/red] ", end="")
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,109 @@
+"""What comes in: landed files into schema ``raw``, and the price book checked before use."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
+from dagster_project.lib.ingest import create_raw_tables, ingest_landing
+from dagster_project.lib.price_book import check_price_book
+
+_RAW_TABLES = {
+    "load_files": "The ledger of loads: every file that was loaded, with its counts.",
+    "usage_events": "Landed usage events as they came, exact to the digit.",
+    "repeated_events": "Events that repeat the source and id of an earlier one.",
+    "rejected_records": "Records that cannot be used, with file, position and raw text.",
+    "customers": "Snapshots of customers, as text.",
+    "subscriptions": "Snapshots of subscriptions, as text.",
+    "subjects": "Snapshots of subject aliases, as text.",
+    "corrections": "Withdrawals of events, as text.",
+}
+
+
+@dg.multi_asset(
+    name="landed_files",
+    specs=[
+        dg.AssetSpec(
+            ["raw", table],
+            description=description,
+            group_name="ingest",
+            kinds={"python", "duckdb"},
+            owners=OWNERS,
+        )
+        for table, description in _RAW_TABLES.items()
+    ],
+    pool=WAREHOUSE_POOL,
+)
+def landed_files(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> Iterator[dg.MaterializeResult]:
+    """Load every file that landed and is not in the ledger, in one transaction."""
+    settings.landing_dir.mkdir(parents=True, exist_ok=True)
+    with warehouse.get_connection() as connection:
+        create_raw_tables(connection)
+        report = ingest_landing(
+            connection,
+            settings.landing_dir,
+            datetime.now(UTC).replace(tzinfo=None),
+            context.log.info,
+        )
+        row_counts = {
+            table: connection.table(f"raw.{table}").shape[0] for table in _RAW_TABLES
+        }
+    for path, error in report.failed_files:
+        context.log.warning(f"{path} could not be opened and will be tried again: {error}")
+    added = {
+        "files_loaded": report.file_count,
+        "records_loaded": report.record_count,
+        "records_rejected": report.rejected_count,
+        "events_repeated": report.repeated_count,
+        "files_failed": [f"{path}: {error}" for path, error in report.failed_files],
+    }
+    for table, row_count in row_counts.items():
+        yield dg.MaterializeResult(
+            asset_key=["raw", table],
+            metadata={
+                "dagster/row_count": row_count,
+                **(added if table == "load_files" else {}),
+            },
+        )
+
+
+@dg.asset_check(
+    asset=["raw", "load_files"],
+    description="Every landed file could be opened; those that could not are retried.",
+)
+def every_landed_file_was_loaded(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """Name the files that could not be opened; a warning, because they are tried again."""
+    with warehouse.get_connection() as connection:
+        failed = connection.execute(
+            "select source_file, error from raw.failed_files order by source_file"
+        ).fetchall()
+    return dg.AssetCheckResult(
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"{path}: {error}" for path, error in failed[:5]) or None,
+        metadata={"failed_files": [f"{path}: {error}" for path, error in failed]},
+    )
+
+
+@dg.asset(group_name="pricing", kinds={"csv"}, owners=OWNERS)
+def price_book() -> dg.MaterializeResult:
+    """The price book as it stands in the pricing directory, refused unless it is sound.
+
+    Everything that is rated depends on it, so that an unsound book stops before a price.
+    """
+    defects = check_price_book(settings.pricing_dir)
+    if defects:
+        more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
+        raise dg.Failure(
+            description=f"The price book is not sound: {defects[0]}{more}",
+            metadata={"defects": [str(defect) for defect in defects]},
+            allow_retries=False,
+        )
+    files = sorted(settings.pricing_dir.glob("*.csv"))
+    rows = sum(max(len(file.read_bytes().splitlines()) - 1, 0) for file in files)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "files": [file.name for file in files]}
+    )

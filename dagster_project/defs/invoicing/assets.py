@@ -1,0 +1,179 @@
+"""From drafts to what a customer and a BI tool may see: issuing, documents, published marts."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from dagster_project.defs.partitions import billing_months
+from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
+from dagster_project.defs.warehouse.assets import DBT_TARGET, dbt_variables
+from dagster_project.lib.documents import render_period
+from dagster_project.lib.invoice_summary import (
+    invoice_counts,
+    money_by_currency,
+    net_by_period,
+    preview_table,
+)
+from dagster_project.lib.issuing import issue_period
+from dagster_project.lib.publishing import publish_marts
+from dagster_project.lib.revenue_plot import as_markdown_image, draw_amounts
+from dagster_project.lib.settings import TEMPLATES_DIR
+
+_CHECKED_MARTS = [
+    "fct_invoices",
+    "fct_invoice_lines",
+    "fct_invoice_line_tiers",
+    "fct_invoice_taxes",
+    "fct_usage_daily",
+    "fct_event_fates",
+]
+
+
+@dg.asset(
+    deps=_CHECKED_MARTS,
+    partitions_def=billing_months,
+    group_name="invoicing",
+    kinds={"python", "duckdb"},
+    owners=OWNERS,
+    pool=WAREHOUSE_POOL,
+)
+def issued_invoices(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, dbt: DbtCliResource
+) -> dg.MaterializeResult:
+    """Number and freeze the drafts of one billing month; running it again issues nothing twice.
+
+    The blocking checks of every mart stand before it. Afterwards the invoicing models and the
+    marts are built again, so that readers see the drafts as issued.
+    """
+    period = context.partition_key
+    with warehouse.get_connection() as connection:
+        count = issue_period(connection, period, datetime.now(UTC).replace(tzinfo=None))
+    context.log.info(f"Issued {count} documents of {period}.")
+    if count:
+        selection = ["--select", "path:models/invoicing path:models/marts"]
+        arguments = ["build", *selection, *dbt_variables(period)]
+        dbt.cli(arguments, target_path=DBT_TARGET).wait()
+    with warehouse.get_connection() as connection:
+        counts = invoice_counts(connection, period)
+        money = money_by_currency(connection, period)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": counts.get("issued", 0),
+            "issued_now": count,
+            # Amounts go out as text: float metadata would show cents that nobody was charged.
+            "billed": [f"{amount} {code}" for code, amount in money.items()],
+        }
+    )
+
+
+@dg.asset(
+    deps=[*_CHECKED_MARTS, issued_invoices],
+    partitions_def=billing_months,
+    group_name="invoicing",
+    kinds={"jinja2", "python"},
+    owners=OWNERS,
+    pool=WAREHOUSE_POOL,
+)
+def invoice_documents(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult:
+    """Replace the drafts of one billing month and add its newly issued documents."""
+    period = context.partition_key
+    with warehouse.get_connection() as connection:
+        documents = render_period(
+            connection, period, settings.documents_dir, TEMPLATES_DIR, context.log.info
+        )
+        money = money_by_currency(connection, period)
+        preview = preview_table(connection, period)
+        plots = [
+            as_markdown_image(
+                draw_amounts(
+                    f"Net revenue, {code}", net_by_period(connection, period, code), code
+                ),
+                f"Net revenue by billing month in {code}",
+            )
+            for code in money
+        ]
+    issued = sum(document.invoice_status == "issued" for document in documents)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(documents),
+            "issued": issued,
+            "drafts": len(documents) - issued,
+            "billed": [f"{amount} {code}" for code, amount in money.items()],
+            "preview": dg.MetadataValue.md(preview),
+            "revenue": dg.MetadataValue.md("\n\n".join(plots) or "No invoices yet."),
+            "folder": dg.MetadataValue.path(settings.documents_dir / period),
+        }
+    )
+
+
+@dg.asset_check(
+    asset=invoice_documents,
+    blocking=True,
+    partitions_def=billing_months,
+    description="The documents on disk and the marts show the same invoices and totals.",
+)
+def documents_equal_marts(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+) -> dg.AssetCheckResult:
+    """Compare the JSON form of every document with the marts, amount by amount."""
+    period = context.partition_key
+    with warehouse.get_connection() as connection:
+        expected = {
+            invoice_id: (number, total)
+            for invoice_id, number, total in connection.execute(
+                "select invoice_id, invoice_number, total_amount from marts.fct_invoices"
+                " where billing_period = ?",
+                [period],
+            ).fetchall()
+        }
+    found = {}
+    for path in sorted((settings.documents_dir / period).glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found[document["invoice_id"]] = (
+            document["invoice_number"],
+            Decimal(document["total_amount"]),
+        )
+    different = sorted(
+        invoice_id
+        for invoice_id in expected.keys() | found.keys()
+        if expected.get(invoice_id) != found.get(invoice_id)
+    )
+    examples = [
+        f"{invoice_id}: marts {expected.get(invoice_id)}, document {found.get(invoice_id)}"
+        for invoice_id in different[:5]
+    ]
+    return dg.AssetCheckResult(
+        passed=not different,
+        description="; ".join(examples) or None,
+        metadata={"documents": len(found), "different": len(different)},
+    )
+
+
+@dg.asset(
+    deps=[*_CHECKED_MARTS, invoice_documents],
+    partitions_def=billing_months,
+    group_name="marts",
+    kinds={"duckdb", "parquet"},
+    owners=OWNERS,
+    pool=WAREHOUSE_POOL,
+)
+def published_marts(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult:
+    """Replace the published copy of the marts in one step, once the checks have passed."""
+    with warehouse.get_connection() as connection:
+        build = publish_marts(connection, settings.publish_dir)
+    context.log.info("Published a new build." if build.is_new else "The marts are unchanged.")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(build.row_counts.values()),
+            "tables": [f"{name}: {count}" for name, count in build.row_counts.items()],
+            "is_new_build": build.is_new,
+            "folder": dg.MetadataValue.path(settings.publish_dir),
+        }
+    )

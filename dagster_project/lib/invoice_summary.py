@@ -1,0 +1,67 @@
+"""Small readings of the invoice marts for metadata and the tables of the command.
+
+Amounts leave as text or Decimal, never as binary numbers.
+"""
+
+from decimal import Decimal
+
+import duckdb
+
+
+def money_by_currency(
+    connection: duckdb.DuckDBPyConnection, period: str, schema: str = "marts"
+) -> dict[str, str]:
+    """Total of all invoices of a period, tax included, as text with the currency's minor units."""
+    rows = connection.execute(
+        "select currency_code, sum(total_amount), max(minor_units)"
+        f" from {schema}.fct_invoices where billing_period = ?"
+        " group by currency_code order by currency_code",
+        [period],
+    ).fetchall()
+    return {code: f"{amount:,.{units}f}" for code, amount, units in rows}
+
+
+def invoice_counts(
+    connection: duckdb.DuckDBPyConnection, period: str, schema: str = "marts"
+) -> dict[str, int]:
+    """Number of invoices of a period by status."""
+    return dict(
+        connection.execute(
+            f"select invoice_status, count(*) from {schema}.fct_invoices"
+            " where billing_period = ? group by invoice_status order by invoice_status",
+            [period],
+        ).fetchall()
+    )
+
+
+def net_by_period(
+    connection: duckdb.DuckDBPyConnection, last_period: str, currency_code: str
+) -> list[tuple[str, Decimal]]:
+    """Net amount of up to twelve periods that end with ``last_period``, in one currency."""
+    rows = connection.execute(
+        "select billing_period, cast(sum(net_amount) as decimal(38, 2))"
+        " from marts.fct_invoices where billing_period <= ? and currency_code = ?"
+        " group by billing_period order by billing_period desc limit 12",
+        [last_period, currency_code],
+    ).fetchall()
+    return rows[::-1]
+
+
+def preview_table(
+    connection: duckdb.DuckDBPyConnection, period: str, row_limit: int = 15
+) -> str:
+    """The largest invoices of a period as a markdown table."""
+    rows = connection.execute(
+        "select coalesce(invoice_number, 'draft'), customer_name, currency_code,"
+        " net_amount, tax_amount, total_amount, minor_units"
+        " from marts.fct_invoices where billing_period = ?"
+        " order by total_amount desc, invoice_id limit ?",
+        [period, row_limit],
+    ).fetchall()
+    lines = ["| Number | Customer | Net | Tax | Total | |", "|---|---|--:|--:|--:|---|"]
+    for number, customer, currency, net, tax, total, units in rows:
+        # A name is customer's text: a bar or a tag in it must not become markup.
+        name = (customer or "").replace("|", "/").replace("<", "&lt;").replace("\n", " ")
+        amounts = " | ".join(f"{amount:,.{units}f}" for amount in (net, tax, total))
+        lines.append(f"| {number} | {name} | {amounts} | {currency} |")
+    return "\n".join(lines)

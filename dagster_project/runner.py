@@ -1,0 +1,171 @@
+"""Runs Dagster jobs in this process for the command: progress out, one sentence on failure.
+
+What belongs here: starting a job and reading how it ended. Not here: what a job does, and how
+a result is shown.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dagster_project.lib.dagster_home import prepare_dagster_home
+from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# What dagster-dbt and Dagster say about themselves; of use in the UI only.
+_CHATTER = (
+    "Running dbt command",
+    "Finished dbt command",
+    "Logging an",
+    "Dependencies for step",
+)
+_PERIOD_TAG = "dagster/partition"
+
+
+class RunFailedError(Exception):
+    """A job that did not succeed; the message is one sentence for the person who started it."""
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed in a run: where, what, and whether it stops the invoices."""
+
+    asset: str
+    name: str
+    is_blocking: bool
+    description: str
+
+    def __str__(self) -> str:
+        """The check as a clause of a sentence."""
+        gap = f": {self.description}" if self.description else ""
+        return f"{self.name} on {self.asset}{gap}"
+
+
+def prepare(settings: Settings) -> None:
+    """Point this process, and the dbt it starts, at the installation; imports come after."""
+    os.environ.update(settings.as_environment())
+    os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
+
+
+def run_job(name: str, period: str | None, report: Callable[[str], None]) -> None:
+    """Run one job to its end.
+
+    Args:
+        name: ``ingest``, ``bill`` or ``issue``.
+        period: Billing period of a partitioned job, ``YYYY-MM``.
+        report: Told what is going on, one short line at a time.
+    Raises: RunFailedError if a step or a blocking check failed.
+    """
+    import dagster as dg
+
+    from dagster_project.definitions import defs
+
+    job = defs().resolve_job_def(name)
+    if period is not None and job.partitions_def is not None:
+        first = job.partitions_def.get_first_partition_key()
+        last = job.partitions_def.get_last_partition_key()
+        if first is not None and period < first:
+            raise RunFailedError(
+                f"{period} lies before the first billing period {first};"
+                " set METERHOUSE_FIRST_PERIOD to bill it."
+            )
+        if last is not None and period > last:
+            raise RunFailedError(f"{period} has not begun; the last billing period is {last}.")
+    logger = logging.getLogger("meterhouse.progress")
+    handler = _Progress(report)
+    logger.addHandler(handler)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=period,
+                raise_on_error=False,
+                run_config={"loggers": {"progress": {}}},
+            )
+            if not result.success:
+                checks = [c for c in failed_checks(instance, result.run_id) if c.is_blocking]
+                raise RunFailedError(_sentence(result, checks))
+    finally:
+        logger.removeHandler(handler)
+
+
+def failed_checks(instance: "dg.DagsterInstance", run_id: str) -> list[FailedCheck]:
+    """The checks that failed in a run, in the order in which they ran."""
+    import dagster as dg
+
+    records = instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    found = []
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        if event is None:
+            continue
+        evaluation = event.asset_check_evaluation_data
+        if evaluation.passed:
+            continue
+        found.append(
+            FailedCheck(
+                asset=evaluation.asset_key.to_user_string(),
+                name=evaluation.check_name,
+                is_blocking=evaluation.severity == dg.AssetCheckSeverity.ERROR,
+                description=_one_line(evaluation.description or ""),
+            )
+        )
+    return found
+
+
+def blocked_checks(instance: "dg.DagsterInstance", period: str) -> list[FailedCheck]:
+    """The blocking checks that failed in the last run of a period."""
+    import dagster as dg
+
+    runs = instance.get_runs(filters=dg.RunsFilter(tags={_PERIOD_TAG: period}), limit=1)
+    return [c for run in runs for c in failed_checks(instance, run.run_id) if c.is_blocking]
+
+
+def _sentence(result: "dg.ExecuteInProcessResult", checks: list[FailedCheck]) -> str:
+    if checks:
+        more = f" (and {len(checks) - 1} more)" if len(checks) > 1 else ""
+        return f"A check stands between this data and the customer: {checks[0]}{more}"
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            return _one_line(data.user_failure_data.description)
+        error = data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return f"{event.step_key} failed: {_one_line(error.message)}"
+    return "The run did not succeed; run it again with --verbose to see why."
+
+
+def _one_line(text: str) -> str:
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()]
+    line = " ".join(line for line in lines if line)
+    return line if len(line) <= 400 else line[:397] + "..."
+
+
+class _Progress(logging.Handler):
+    """Turns what Dagster logs into short lines."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        super().__init__()
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report steps as they start, and whatever an asset says about its work."""
+        meta = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if event is None:
+            text = str(meta.get("orig_message", record.getMessage()))
+            if record.levelno >= logging.INFO and not text.startswith(_CHATTER):
+                self._report(text.splitlines()[0] if text else "")
+        elif event.event_type_value == "STEP_START":
+            self._report(f"{event.step_key.replace('_', ' ')} ...")
