@@ -30,33 +30,38 @@ from dagster_project.lib.warehouse import open_warehouse
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOADED_AT = datetime(2026, 6, 1, tzinfo=UTC)
 
-METER_COLUMNS = (
+
+def _header(text: str) -> list[str]:
+    return text.split(",")
+
+
+METER_COLUMNS = _header(
     "meter_code,meter_name,event_type,aggregation,value_property,unit,filter,dimensions,"
     "rounding_increment,minimum_quantity"
-).split(",")
-PLAN_COLUMNS = "plan_code,plan_name,currency_code,billing_interval".split(",")
-PRICE_COLUMNS = (
+)
+PLAN_COLUMNS = _header("plan_code,plan_name,currency_code,billing_interval")
+PRICE_COLUMNS = _header(
     "price_id,plan_code,charge_code,charge_name,meter_code,pricing_model,unit_price,"
     "package_size,included_quantity,minimum_amount,maximum_amount,dimension_filter,billed,"
     "prorated,tax_category,subscription_id,valid_from,valid_to"
-).split(",")
-TIER_COLUMNS = "price_id,up_to,unit_price,flat_amount".split(",")
-CURRENCY_COLUMNS = "currency_code,minor_units".split(",")
-TAX_COLUMNS = "tax_category,country_code,tax_code,rate,valid_from,valid_to".split(",")
-SELLER_COLUMNS = (
+)
+TIER_COLUMNS = _header("price_id,up_to,unit_price,flat_amount")
+CURRENCY_COLUMNS = _header("currency_code,minor_units")
+TAX_COLUMNS = _header("tax_category,country_code,tax_code,rate,valid_from,valid_to")
+SELLER_COLUMNS = _header(
     "seller_name,address_line,city,postal_code,country_code,tax_id,email,"
     "payment_terms_days,payment_details"
-).split(",")
-CUSTOMER_COLUMNS = (
+)
+CUSTOMER_COLUMNS = _header(
     "customer_id,customer_name,email,address_line,city,postal_code,country_code,tax_id,"
     "currency_code,locale,timezone,parent_customer_id"
-).split(",")
-SUBSCRIPTION_COLUMNS = (
-    "subscription_id,customer_id,plan_code,started_at,ended_at,billing_anchor".split(",")
 )
-SUBJECT_COLUMNS = "subject,subscription_id,valid_from,valid_to".split(",")
-CORRECTION_COLUMNS = (
-    "correction_id,source,event_id,action,reason,requested_by,requested_at".split(",")
+SUBSCRIPTION_COLUMNS = _header(
+    "subscription_id,customer_id,plan_code,started_at,ended_at,billing_anchor"
+)
+SUBJECT_COLUMNS = _header("subject,subscription_id,valid_from,valid_to")
+CORRECTION_COLUMNS = _header(
+    "correction_id,source,event_id,action,reason,requested_by,requested_at"
 )
 
 Row = Mapping[str, Any]
@@ -66,7 +71,8 @@ Row = Mapping[str, Any]
 class Scenario:
     """Everything that lands, and the price book it is rated by; rows in contract columns.
 
-    The methods add a row and fill in what is not stated. ``events`` are lines of JSON.
+    The methods add a row and fill in what is not stated. ``events`` are lines of JSON by
+    file.
     """
 
     meters: list[Row] = field(default_factory=list)
@@ -78,7 +84,7 @@ class Scenario:
     subscriptions: list[Row] = field(default_factory=list)
     subjects: list[Row] = field(default_factory=list)
     corrections: list[Row] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
+    events: dict[str, list[str]] = field(default_factory=dict)
 
     def meter(
         self, code: str, event_type: str, aggregation: str = "sum", **columns: Any
@@ -188,13 +194,15 @@ class Scenario:
         event_type: str = "use",
         event_id: str | None = None,
         source: str = "test",
+        file: str = "a",
         data: Mapping[str, str] | None = None,
     ) -> str:
         """Land an event; ``quantity`` is written into the JSON as a number, as it stands.
 
         Returns: The event's id.
         """
-        identity = event_id or f"e{len(self.events) + 1}"
+        lines = self.events.setdefault(file, [])
+        identity = event_id or f"{file}-{len(lines) + 1}"
         properties = [
             f"{json.dumps(name)}: {json.dumps(text)}" for name, text in (data or {}).items()
         ]
@@ -210,7 +218,7 @@ class Scenario:
                 "time": at,
             }
         )
-        self.events.append(f'{envelope[:-1]}, "data": {{{", ".join(properties)}}}}}')
+        lines.append(f'{envelope[:-1]}, "data": {{{", ".join(properties)}}}}}')
         return identity
 
     def void(self, event_id: str, source: str = "test") -> None:
@@ -300,15 +308,11 @@ class Installation:
                 CORRECTION_COLUMNS,
                 scenario.corrections,
             )
-        self.land_events(scenario.events, batch)
-
-    def land_events(self, events: list[str], batch: str) -> None:
-        """Land lines of JSON as two files, so that usage always comes from more than one."""
         usage = self.landing / "usage"
         usage.mkdir(parents=True, exist_ok=True)
-        for part in (0, 1):
-            text = "".join(f"{line}\n" for line in events[part::2])
-            (usage / f"{batch}-{part}.ndjson").write_text(text, encoding="utf-8")
+        for name, lines in scenario.events.items():
+            text = "".join(f"{line}\n" for line in lines)
+            (usage / f"{batch}-{name}.ndjson").write_text(text, encoding="utf-8")
 
     def ingest(self, loaded_at: datetime = LOADED_AT) -> None:
         """Load what is new in the landing directory."""
@@ -387,6 +391,7 @@ def build(
 
     Args:
         folder: Data directory of the installation, created.
+        scenario: What lands and what it is rated by.
         dbt_folder: Folder of the linked dbt project, one per test run and process.
         period: Billing period up to which drafts are made, ``YYYY-MM``.
         loaded_at: UTC instant of the load.
