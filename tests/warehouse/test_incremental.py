@@ -1,0 +1,134 @@
+"""A warehouse that grew load by load holds the same marts as one built anew in one go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.sample import write_late_files, write_sample
+from dagster_project.lib.warehouse import open_warehouse
+from tests.harness import REPOSITORY, Installation
+
+MARTS = (
+    "fct_invoices",
+    "fct_invoice_lines",
+    "fct_invoice_line_tiers",
+    "fct_invoice_taxes",
+    "fct_usage_daily",
+    "fct_event_fates",
+    "fct_event_exceptions",
+)
+
+
+def marts(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
+    with open_warehouse(installation.warehouse, read_only=True) as connection:
+        return {
+            mart: connection.execute(f"select * from marts.{mart} order by all").fetchall()
+            for mart in MARTS
+        }
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The sample, then late files, voids, a moved customer, a new price and a new meter."""
+    folder = tmp_path_factory.mktemp("grown")
+    installation = Installation(folder, tmp_path_factory.mktemp("dbt"))
+    shutil.copytree(REPOSITORY / "pricing_seeds", installation.pricing)
+    truth = write_sample(installation.landing, events=20_000)
+    installation.bill()
+
+    with open_warehouse(installation.warehouse, read_only=True) as connection:
+        counted = dict(
+            ((fate, reason), count)
+            for fate, reason, count in connection.execute(
+                "select fate, reason, sum(event_count) from marts.fct_event_fates group by all"
+            ).fetchall()
+        )
+    assert counted == dict(truth.fates)
+
+    accounts = installation.landing / "accounts"
+    customers = (accounts / "customers.csv").read_text()
+    assert "America/New_York" in customers
+    (accounts / "customers_2.csv").write_text(
+        customers.replace("America/New_York", "Asia/Kolkata")
+    )
+    prices = (installation.pricing / "prices.csv").read_text()
+    assert "2026-02-15" in prices
+    (installation.pricing / "prices.csv").write_text(
+        prices.replace("2026-02-15", "2026-02-20T13:37:00Z")
+    )
+    meters = (installation.pricing / "meters.csv").read_text()
+    first, rest = meters.split("\n", 1)
+    (installation.pricing / "meters.csv").write_text(
+        f"{first}\nllm_requests,Requests,llm.request,count,,request,,model,,\n{rest}"
+    )
+    with open_warehouse(installation.warehouse, read_only=True) as connection:
+        source, event_id = connection.execute(
+            "select source, event_id from raw.usage_events order by file_id, position limit 1"
+        ).fetchall()[0]
+    corrections = installation.landing / "corrections"
+    (corrections / "later.csv").write_text(
+        "correction_id,source,event_id,action,reason,requested_by,requested_at\n"
+        f"late-1,{source},{event_id},void,test,finance,2026-04-02T00:00:00Z\n"
+    )
+    write_late_files(installation.landing)
+    installation.bill()
+    return installation
+
+
+def test_the_marts_are_those_of_a_full_refresh(grown: Installation) -> None:
+    """A customer would be billed by when their usage came, not by what they used."""
+    before = marts(grown)
+    grown.dbt_build("2026-03", "--full-refresh")
+    after = marts(grown)
+    for mart in MARTS:
+        assert before[mart], mart
+        missing = set(map(repr, after[mart])) - set(map(repr, before[mart]))
+        wrong = set(map(repr, before[mart])) - set(map(repr, after[mart]))
+        assert not missing and not wrong, (mart, sorted(missing)[:3], sorted(wrong)[:3])
+
+
+def test_another_run_with_nothing_new_changes_nothing(grown: Installation) -> None:
+    """Finance would see figures move overnight without any usage behind them."""
+    before = marts(grown)
+    grown.bill()
+    assert marts(grown) == before
+
+
+def test_every_landed_record_has_one_fate(grown: Installation) -> None:
+    """Usage could vanish between the landing directory and the bill."""
+    gaps = grown.rows(
+        """
+        select files.source_file, files.record_count, sum(fates.event_count) as fated_count
+        from raw.load_files as files
+        left join marts.fct_event_fates as fates using (load_id, source_file)
+        where files.file_kind = 'usage'
+        group by all
+        having files.record_count <> coalesce(sum(fates.event_count), 0)
+        """
+    )
+    assert gaps == []
+
+
+def test_a_day_without_news_is_not_metered_again(grown: Installation, tmp_path: Path) -> None:
+    """A run would cost what is old, not what is new."""
+    before = dict(
+        grown_days(grown, "select event_date, max(metered_load_id) from %s group by all")
+    )
+    (grown.landing / "usage" / "one-more.ndjson").write_text(
+        '{"id": "one-more", "source": "test", "type": "llm.request", "subject": "sub_ai_0001",'
+        ' "time": "2026-02-03T12:00:00Z", "data": {"model": "a", "input_tokens": 7}}\n'
+    )
+    grown.bill()
+    after = dict(
+        grown_days(grown, "select event_date, max(metered_load_id) from %s group by all")
+    )
+    assert [str(day) for day in after if after[day] != before.get(day)] == ["2026-02-03"]
+
+
+def grown_days(installation: Installation, sql: str) -> list[tuple[object, object]]:
+    with open_warehouse(installation.warehouse, read_only=True) as connection:
+        rows = connection.execute(sql % "metering.met_usage_slices").fetchall()
+    return [(row[0], row[1]) for row in rows]
