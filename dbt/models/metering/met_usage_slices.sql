@@ -9,12 +9,21 @@
     on_schema_change='fail'
 ) }}
 -- depends_on: {{ ref('met_unique_values') }}
+{% set meters = meters_by_event_type() %}
+{% set slots = range(1, slot_count(meters) + 1) %}
+{% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
 with
 
-metered_events as (
+placed_events as (
 
-    select * from {{ ref('met_metered_events') }}
+    select * from {{ ref('met_placed_events') }}
     where {{ in_touched_days() }}
+
+),
+
+slots as (
+
+    select meter_code, event_type as slot_event_type, meter_slot from {{ ref('stg_pricing__meters') }}
 
 ),
 
@@ -31,6 +40,75 @@ watermark as (
 
 ),
 
+-- The events are added up once, for all meters of their type side by side.
+grouped as (
+
+    select
+        event_date,
+        file_id,
+        subject,
+        event_type,
+        event_state,
+        taken_slots,
+        usage_date,
+        slice_from_at,
+        {% for number in dimension_numbers %}
+        dimension_text_{{ number }},
+        {% endfor %}
+        {% for slot in slots %}
+        sum(value_quantity_{{ slot }}) as quantity_sum_{{ slot }},
+        max(value_quantity_{{ slot }}) as quantity_max_{{ slot }},
+        {% endfor %}
+        count(*) as event_count,
+        min(event_at) as first_event_at,
+        max(event_at) as last_event_at
+
+    from placed_events
+    group by
+        event_date,
+        file_id,
+        subject,
+        event_type,
+        event_state,
+        taken_slots,
+        usage_date,
+        slice_from_at{% for number in dimension_numbers %},
+        dimension_text_{{ number }}{% endfor %}
+
+
+),
+
+-- Then told apart by meter.
+metered as (
+
+    select
+        grouped.*,
+        {{ taken_meter('grouped.taken_slots', 'slots.meter_slot', 'slots.meter_code') }}
+            as meter_code,
+        {{ is_counted_slot('grouped.taken_slots', 'slots.meter_slot') }} as is_counted,
+        {{ slot_value(meters, 'slots.meter_slot', 'grouped.quantity_sum_') }} as quantity_sum,
+        {{ slot_value(meters, 'slots.meter_slot', 'grouped.quantity_max_') }} as quantity_max,
+        {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values
+
+    from grouped
+    left join slots
+        on grouped.event_type = slots.slot_event_type
+
+),
+
+described as (
+
+    select
+        *,
+        case when meter_code is null then '{}' else slot_dimension_values end
+            as dimension_values
+
+    from metered
+    where meter_code is not null or is_counted
+
+),
+
+-- Dimensions that a meter does not have are added up.
 aggregated as (
 
     select
@@ -44,14 +122,16 @@ aggregated as (
         dimension_values,
         usage_date,
         slice_from_at,
-        count(*) as event_count,
-        count(case when is_counted then 1 end) as record_count,
-        {{ as_quantity('sum(value_quantity)') }} as quantity_sum,
-        {{ as_quantity('max(value_quantity)') }} as quantity_max,
-        min(event_at) as first_event_at,
-        max(event_at) as last_event_at
+        cast(sum(event_count) as bigint) as event_count,
+        cast(sum(case when is_counted then event_count else 0 end) as bigint) as record_count,
+        {{ as_quantity('sum(case when meter_code is not null then quantity_sum end)') }}
+            as quantity_sum,
+        {{ as_quantity('max(case when meter_code is not null then quantity_max end)') }}
+            as quantity_max,
+        min(first_event_at) as first_event_at,
+        max(last_event_at) as last_event_at
 
-    from metered_events
+    from described
     group by
         event_date,
         file_id,
