@@ -83,7 +83,9 @@ def _run(job: str, period: str | None = None) -> None:
     with _progress(title) as report, ExitStack() as stack:
         if not _is_verbose():
             # dbt prints a line for each model; the progress line says as much.
-            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+            stack.enter_context(
+                redirect_stdout(stack.enter_context(Path(os.devnull).open("w")))
+            )
         run_job(job, period, report)
 
 

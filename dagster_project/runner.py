@@ -17,7 +17,7 @@ from dagster_project.lib.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-# What dagster-dbt and Dagster say about themselves; of use in the UI only.
+# What Dagster and dagster-dbt say about themselves
 _CHATTER = (
     "Running dbt command",
     "Finished dbt command",
@@ -28,7 +28,7 @@ _PERIOD_TAG = "dagster/partition"
 
 
 class RunFailedError(Exception):
-    """A job that did not succeed; the message is one sentence for the person who started it."""
+    """A job that did not succeed; the message is one sentence for its user."""
 
 
 @dataclass(frozen=True)

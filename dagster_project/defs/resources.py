@@ -1,5 +1,6 @@
 """Resources: the warehouse with its one writer, dbt over it, and the place of the settings."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -63,11 +64,9 @@ def make_dbt_resource() -> DbtCliResource:
     )
 
 
-@dg.logger(description="Feeds the progress line of the meterhouse command.")
-def progress_logger(_context: dg.InitLoggerContext):  # type: ignore[no-untyped-def]
+@dg.logger(config_schema=None, description="Feeds the progress line of the command.")
+def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """The Python logger to which the command listens; nothing is printed without it."""
-    import logging
-
     logger = logging.getLogger("meterhouse.progress")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False

@@ -11,7 +11,7 @@ import duckdb
 def money_by_currency(
     connection: duckdb.DuckDBPyConnection, period: str, schema: str = "marts"
 ) -> dict[str, str]:
-    """Total of all invoices of a period, tax included, as text with the currency's minor units."""
+    """Total of the invoices of a period, tax included, as text in minor units."""
     rows = connection.execute(
         "select currency_code, sum(total_amount), max(minor_units)"
         f" from {schema}.fct_invoices where billing_period = ?"

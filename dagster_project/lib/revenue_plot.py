@@ -13,7 +13,7 @@ def draw_amounts(title: str, rows: Sequence[tuple[str, Decimal]], currency_code:
 
     Args:
         title: Shown above the bars.
-        rows: Label and amount in ``currency_code``; a negative amount is drawn in another colour.
+        rows: Label and amount in ``currency_code``; a negative one has another colour.
         currency_code: Written after each amount.
     Returns: An SVG document.
     """
@@ -25,7 +25,8 @@ def draw_amounts(title: str, rows: Sequence[tuple[str, Decimal]], currency_code:
         width = int(abs(amount) * room / largest)
         colour = "#2f6f6b" if amount >= 0 else "#b3543f"
         parts.append(
-            f'<text x="{_LABEL_WIDTH - 8}" y="{top + 15}" text-anchor="end">{escape(label)}</text>'
+            f'<text x="{_LABEL_WIDTH - 8}" y="{top + 15}" text-anchor="end">'
+            f"{escape(label)}</text>"
             f'<rect x="{_LABEL_WIDTH}" y="{top}" width="{width}" height="{_BAR_HEIGHT}"'
             f' rx="2" fill="{colour}"/>'
             f'<text x="{_LABEL_WIDTH + width + 6}" y="{top + 15}">'

@@ -1,6 +1,6 @@
 """What the command shows about an installation: loads, and billing periods.
 
-Reads only. Amounts leave as text, because a table shows them and nothing is computed from them.
+Reads only. Amounts leave as text: a table shows them, nothing is computed from them.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def loads_since(warehouse: Path, load_id: int) -> list[tuple[str, int, int, int,
             " from raw.load_files where load_id > ? group by file_kind order by file_kind",
             [load_id],
         ).fetchall()
-    return [(kind, *(int(value or 0) for value in counts)) for kind, *counts in rows]  # type: ignore[misc]
+    return [(kind, *(int(value or 0) for value in counts)) for kind, *counts in rows]
 
 
 def failed_files(warehouse: Path) -> list[tuple[str, str]]:

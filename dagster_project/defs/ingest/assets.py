@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -53,7 +54,7 @@ def landed_files(
         }
     for path, error in report.failed_files:
         context.log.warning(f"{path} could not be opened and will be tried again: {error}")
-    added = {
+    added: dict[str, Any] = {
         "files_loaded": report.file_count,
         "records_loaded": report.record_count,
         "records_rejected": report.rejected_count,

@@ -1,4 +1,4 @@
-"""From drafts to what a customer and a BI tool may see: issuing, documents, published marts."""
+"""From drafts to what a customer and a BI tool may see: issuing, documents, publishing."""
 
 import json
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ _CHECKED_MARTS = [
 def issued_invoices(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, dbt: DbtCliResource
 ) -> dg.MaterializeResult:
-    """Number and freeze the drafts of one billing month; running it again issues nothing twice.
+    """Number and freeze the drafts of one billing month; nothing is ever issued twice.
 
     The blocking checks of every mart stand before it. Afterwards the invoicing models and the
     marts are built again, so that readers see the drafts as issued.

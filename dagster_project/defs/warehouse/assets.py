@@ -40,7 +40,7 @@ class StageTranslator(DagsterDbtTranslator):
             return str(dbt_resource_props["source_name"])
         return str(dbt_resource_props["fqn"][1])
 
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+    def get_owners(self, _dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The team that answers for every stage."""
         return OWNERS
 
@@ -99,7 +99,7 @@ def dbt_build(
             context.log.info(f"dbt: {len(results)} models and tests done.")
     except Exception as error:
         failure = error
-    # Rows are counted once dbt has ended: while it writes, the file is closed to everybody else.
+    # Rows are counted once dbt has ended: while it writes, nobody else can open the file.
     with warehouse.get_connection() as connection:
         row_counts = count_rows(connection)
     for result in results:

@@ -1,0 +1,117 @@
+"""The Great Expectations suites over usage, and their Data Docs.
+
+Great Expectations takes seconds to import, so it is imported where it is used.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster_project.lib.usage_frames import UsageFrames
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """How one suite went: the expectations that failed, each with the rows that failed it."""
+
+    name: str
+    expectation_count: int
+    failures: list[str]
+
+
+def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteResult]:
+    """Run every suite over the frames of a period and build its Data Docs.
+
+    Args:
+        frames: The usage of the period.
+        period: Billing period, ``YYYY-MM``.
+        site: Folder of the static site, replaced.
+    Returns: The result of each suite by name; a suite without rows has nothing to fail.
+    """
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    suites: dict[str, tuple[Any, list[Any]]] = {
+        "completeness": (
+            frames.watched_days,
+            [gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1)],
+        ),
+        "volume": (
+            frames.volumes,
+            [gxe.ExpectColumnValuesToBeBetween(column="ratio", min_value=0.5, max_value=2)],
+        ),
+        "ranges": (
+            frames.days,
+            [
+                gxe.ExpectColumnValuesToBeUnique(column="usage_day"),
+                gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1),
+            ],
+        ),
+        "known_subjects": (
+            frames.days,
+            [gxe.ExpectColumnValuesToBeBetween(column="known_share", min_value=0.95)],
+        ),
+        "freshness": (
+            frames.last_days,
+            [gxe.ExpectColumnValuesToBeBetween(column="silent_days", max_value=1)],
+        ),
+    }
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    for name in list(context.variables.data_docs_sites or {}):
+        context.delete_data_docs_site(name)
+    shutil.rmtree(site, ignore_errors=True)
+    context.add_data_docs_site("data_docs", _site_config(site))
+    source = context.data_sources.add_pandas("meterhouse")
+    results = {}
+    for name, (frame, expectations) in suites.items():
+        if frame.empty:
+            results[name] = SuiteResult(name, 0, [])
+            continue
+        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(period)
+        validation = context.validation_definitions.add(
+            gx.ValidationDefinition(
+                name=name,
+                data=batch,
+                suite=context.suites.add(
+                    gx.ExpectationSuite(name=name, expectations=expectations)
+                ),
+            )
+        )
+        outcome = validation.run(
+            batch_parameters={"dataframe": frame},
+            result_format={"result_format": "COMPLETE"},
+            run_id={"run_name": period},
+        )
+        failures = [
+            _describe(frame, result) for result in outcome.results if not result.success
+        ]
+        results[name] = SuiteResult(name, len(outcome.results), failures)
+    context.build_data_docs()
+    return results
+
+
+def _site_config(site: Path) -> Any:
+    return {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "show_how_to_buttons": False,
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(site),
+        },
+    }
+
+
+def _describe(frame: Any, result: Any) -> str:
+    """The rows at fault, or the expectation itself when it has no rows to show."""
+    rows = result.result.get("unexpected_index_list") or []
+    if not rows:
+        return str(result.expectation_config.type)
+    shown = [
+        ", ".join(f"{column} {value}" for column, value in frame.loc[index].items())
+        for index in rows[:5]
+    ]
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return "; ".join(shown) + more

@@ -1,0 +1,124 @@
+"""What Dagster loads: jobs, pools, groups, owners, and checks that stand before an issue."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[dg.Definitions]":
+    """The definitions over an empty installation; loading them makes no warehouse."""
+    with pytest.MonkeyPatch.context() as patch:
+        data_dir = tmp_path_factory.mktemp("installation")
+        patch.setenv("METERHOUSE_DATA_DIR", str(data_dir))
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        for name in [name for name in sys.modules if name.startswith("dagster_project.def")]:
+            patch.delitem(sys.modules, name)
+        from dagster_project.definitions import defs
+
+        yield defs()
+        assert not (data_dir / "warehouse.duckdb").exists()
+
+
+def test_the_three_jobs_are_there(definitions: "dg.Definitions") -> None:
+    """The command and the UI start the same jobs."""
+    for name in ("ingest", "bill", "issue"):
+        assert definitions.resolve_job_def(name).name == name
+
+
+def test_billing_a_month_never_issues_it(definitions: "dg.Definitions") -> None:
+    """A draft run that issued would send unreviewed invoices."""
+    steps = {node.name for node in definitions.resolve_job_def("bill").nodes}
+    assert "issued_invoices" not in steps
+    assert {"invoice_documents", "published_marts"} <= steps
+
+
+def test_every_writer_is_in_the_pool(definitions: "dg.Definitions") -> None:
+    """Two writers at once make DuckDB refuse one of them."""
+    import dagster as dg
+
+    for asset in definitions.assets or ():
+        if isinstance(asset, dg.AssetsDefinition) and asset.op.name != "price_book":
+            assert asset.op.pool == "warehouse", asset.op.name
+
+
+def test_every_asset_has_group_owner_kind_and_description(
+    definitions: "dg.Definitions",
+) -> None:
+    """Somebody has to know whom to ask when a number looks wrong."""
+    graph = definitions.resolve_asset_graph()
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        assert node.group_name not in (None, "default"), key
+        assert node.owners == ["team:billing"], key
+        assert node.kinds, key
+        assert node.description, key
+
+
+def test_reconciliation_and_outages_block_an_issue(definitions: "dg.Definitions") -> None:
+    """Without these in the way, wrong data becomes a numbered invoice."""
+    graph = definitions.resolve_asset_graph()
+    blocking = {
+        key.name for key in graph.asset_check_keys if graph.get_check_spec(key).blocking
+    }
+    assert {
+        "usage_has_no_outage",
+        "documents_equal_marts",
+        "landed_records_equal_fates",
+        "metered_usage_equals_rated_usage",
+        "lines_equal_invoice_net_amounts",
+    } <= blocking
+
+
+def test_the_schedule_drafts_the_month_that_ended(definitions: "dg.Definitions") -> None:
+    """Billing the month that has just begun would draft empty invoices."""
+    import dagster as dg
+
+    schedule = definitions.resolve_schedule_def("drafts_after_month_end")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 3, 2, 6, tzinfo=UTC),
+        repository_def=definitions.get_repository_def(),
+    )
+    requests = schedule.evaluate_tick(context).run_requests
+    assert requests is not None
+    assert [request.partition_key for request in requests] == ["2026-02"]
+
+
+def test_dagster_validates_the_code_location_without_a_warning(tmp_path: Path) -> None:
+    """A warning in the log today is an upgrade that fails tomorrow."""
+    home = tmp_path / "home"
+    home.mkdir()
+    root = Path(__file__).resolve().parents[2]
+    (home / "dagster.yaml").write_bytes((root / "dagster.yaml").read_bytes())
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"],
+        cwd=root,
+        env={
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "DAGSTER_HOME": str(home),
+            "METERHOUSE_DATA_DIR": str(tmp_path / "data"),
+            # The command announces its own successor on every call, whatever it validates.
+            "PYTHONWARNINGS": "ignore:Function `definitions_validate_command`",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = run.stdout + run.stderr
+    assert run.returncode == 0, output
+    warnings = [
+        line
+        for line in output.splitlines()
+        if "warning" in line.lower() and "definitions_validate_command" not in line
+    ]
+    assert not warnings, output
