@@ -334,7 +334,14 @@ class Installation:
             try:
                 result = dbtRunner().invoke(
                     [
-                        *("--quiet", "build", "--project-dir", str(project)),
+                        *(
+                            "--quiet",
+                            "--log-level-file",
+                            "none",
+                            "build",
+                            "--project-dir",
+                            str(project),
+                        ),
                         *("--profiles-dir", str(project)),
                         *("--target-path", str(self.dbt_folder / "target")),
                         *("--log-path", str(self.dbt_folder / "logs")),
