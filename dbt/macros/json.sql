@@ -2,6 +2,12 @@
 {% macro json_text(json, property) %}{{ adapter.dispatch('json_text', 'meterhouse')(json, property) }}{% endmacro %}
 {% macro duckdb__json_text(json, property) %}json_extract_string({{ json }}, {{ sql_text('$."' ~ property ~ '"') }}){% endmacro %}
 
+-- Texts of several properties as a list, read in one pass; list items count from 1.
+{% macro json_texts(json, properties) %}{{ adapter.dispatch('json_texts', 'meterhouse')(json, properties) }}{% endmacro %}
+{% macro duckdb__json_texts(json, properties) %}json_extract_string({{ json }}, [{% for property in properties %}{{ ', ' if not loop.first }}{{ sql_text('$."' ~ property ~ '"') }}{% endfor %}]){% endmacro %}
+{% macro list_item(list, number) %}{{ adapter.dispatch('list_item', 'meterhouse')(list, number) }}{% endmacro %}
+{% macro duckdb__list_item(list, number) %}{{ list }}[{{ number }}]{% endmacro %}
+
 -- A text as a JSON string literal, null as JSON null.
 {% macro json_quoted(text) %}{{ adapter.dispatch('json_quoted', 'meterhouse')(text) }}{% endmacro %}
 {% macro duckdb__json_quoted(text) %}coalesce(cast(to_json({{ text }}) as varchar), 'null'){% endmacro %}

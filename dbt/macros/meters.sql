@@ -16,7 +16,56 @@
             }) %}
         {% endfor %}
     {% endif %}
+    {% for meter in meters %}
+        {% set here = meters | selectattr('event_type', 'equalto', meter.event_type) | list %}
+        {% set dimensions, properties = [], [] %}
+        {% for other in here %}
+            {% do dimensions.extend(meter_dimension_names(other)) %}
+            {% do properties.extend(meter_property_names(other)) %}
+        {% endfor %}
+        {% do meter.update({
+            'dimension_names': dimensions | unique(case_sensitive=true) | list,
+            'property_names': properties | unique(case_sensitive=true) | list,
+        }) %}
+    {% endfor %}
     {{ return(meters) }}
+{% endmacro %}
+
+{% macro meter_dimension_names(meter) %}
+    {{ return((meter.dimensions or '').split('|') | map('trim') | select | list) }}
+{% endmacro %}
+
+{% macro meter_property_names(meter) %}
+    {% set names = meter_dimension_names(meter) + ([meter.value_property] if meter.value_property else []) %}
+    {% for pair in (meter.filter or '').split(';') if pair.strip() %}
+        {% do names.append(pair.split('=', 1)[0].strip()) %}
+    {% endfor %}
+    {{ return(names) }}
+{% endmacro %}
+
+-- The properties that the meters of an event type read, from one pass over the JSON.
+{% macro properties_by_event_type(meters) %}
+    {%- set first_meters = meters | selectattr('slot', 'equalto', 1) | selectattr('property_names') | list -%}
+    {%- if first_meters -%}
+    case event_type
+        {% for meter in first_meters %}
+        when {{ sql_text(meter.event_type) }} then {{ json_texts('data', meter.property_names) }}
+        {% endfor %}
+    end
+    {%- else -%} null {%- endif -%}
+{% endmacro %}
+
+{% macro property_text(meter, property) %}{{ list_item('property_texts', meter.property_names.index(property) + 1) }}{% endmacro %}
+
+-- The nth of the dimensions that any meter of the event type has.
+{% macro dimension_text(meters, number) %}
+    {%- set first_meters = [] -%}
+    {%- for meter in meters if meter.slot == 1 and meter.dimension_names | length >= number -%}
+        {%- do first_meters.append(meter) -%}
+    {%- endfor -%}
+    {%- if first_meters -%}
+    case event_type {% for meter in first_meters %} when {{ sql_text(meter.event_type) }} then {{ property_text(meter, meter.dimension_names[number - 1]) }}{% endfor %} end
+    {%- else -%} cast(null as varchar) {%- endif -%}
 {% endmacro %}
 
 -- True where every `property=value|value` pair of the filter holds.
@@ -24,7 +73,7 @@
     {%- if not meter.filter -%} true {%- else -%}
     {%- for pair in meter.filter.split(';') if pair.strip() -%}
         {%- set parts = pair.split('=', 1) -%}
-        {{ ' and ' if not loop.first }}coalesce({{ json_text('data', parts[0].strip()) }} in (
+        {{ ' and ' if not loop.first }}coalesce({{ property_text(meter, parts[0].strip()) }} in (
         {%- for value in parts[1].split('|') -%}{{ ', ' if not loop.first }}{{ sql_text(value.strip()) }}{%- endfor -%}), false)
     {%- endfor -%}
     {%- endif -%}
@@ -34,7 +83,7 @@
 {% macro meter_dimensions(meter) %}
     {%- if not meter.dimensions -%} '{}' {%- else -%}
     '{'
-    {%- for name in meter.dimensions.split('|') %} || {{ sql_text((', ' if not loop.first else '') ~ '"' ~ name.strip() ~ '": ') }} || {{ json_quoted(json_text('data', name.strip())) }}{% endfor %} || '}'
+    {%- for name in meter.dimensions.split('|') %} || {{ sql_text((', ' if not loop.first else '') ~ '"' ~ name.strip() ~ '": ') }} || {{ json_quoted('dimension_text_' ~ (meter.dimension_names.index(name.strip()) + 1)) }}{% endfor %} || '}'
     {%- endif -%}
 {% endmacro %}
 
@@ -46,7 +95,7 @@
     {%- else -%} {{ default }} {%- endif -%}
 {% endmacro %}
 
-{% macro meter_value_text(meter) %}{{ json_text('data', meter.value_property) if meter.value_property else 'null' }}{% endmacro %}
+{% macro meter_value_text(meter) %}{{ property_text(meter, meter.value_property) if meter.value_property else 'null' }}{% endmacro %}
 {% macro meter_is_numeric(meter) %}{{ 'true' if meter.aggregation not in ('count', 'unique_count') else 'false' }}{% endmacro %}
 {% macro meter_needs_value(meter) %}{{ 'true' if meter.aggregation != 'count' else 'false' }}{% endmacro %}
 {% macro meter_increment(meter) %}{{ 'cast(' ~ sql_text(meter.rounding_increment) ~ ' as ' ~ quantity_type() ~ ')' if meter.rounding_increment else 'null' }}{% endmacro %}
@@ -77,4 +126,36 @@
         else {{ rounded }}
     end
     {%- else -%} {{ rounded }} {%- endif -%}
+{% endmacro %}
+
+-- How many meters an event type has at most, and how many dimensions; at least one of each.
+{% macro slot_count(meters) %}{{ return([1, (meters | map(attribute='slot') | max) if meters else 1] | max) }}{% endmacro %}
+{% macro dimension_count(meters) %}
+    {% set counts = [1] %}
+    {% for meter in meters %}{% do counts.append(meter.dimension_names | length) %}{% endfor %}
+    {{ return(counts | max) }}
+{% endmacro %}
+
+-- The meter of a slot where it took the event; taken_slots is ' 1 3' when slots 1 and 3 did.
+{% macro taken_meter(taken_slots, meter_slot, meter_code) %}
+    case
+        when {{ taken_slots }} || ' ' like '% ' || cast({{ meter_slot }} as varchar) || ' %' then {{ meter_code }}
+    end
+{% endmacro %}
+
+-- True in the first slot that took the event, or in the first of all: counts an event once.
+{% macro is_counted_slot(taken_slots, meter_slot) %}
+    case
+        when {{ taken_slots }} = '' then coalesce({{ meter_slot }}, 1) = 1
+        else {{ taken_slots }} || ' ' like ' ' || cast({{ meter_slot }} as varchar) || ' %'
+    end
+{% endmacro %}
+
+-- The column of the slot, out of columns that end in the slot's number.
+{% macro slot_value(meters, meter_slot, prefix) %}
+    case {{ meter_slot }} {% for slot in range(1, slot_count(meters) + 1) %} when {{ slot }} then {{ prefix }}{{ slot }}{% endfor %} end
+{% endmacro %}
+
+{% macro dimensions_of_slot(meters, meter_slot) %}
+    case {{ meter_slot }} {% for slot in range(1, slot_count(meters) + 1) %} when {{ slot }} then {{ case_of_slot(meters, slot, meter_dimensions, "'{}'") }}{% endfor %} end
 {% endmacro %}

@@ -1,0 +1,240 @@
+"""The benchmarks and their table: `python -m tests.benchmarks`, about ten minutes.
+
+1. From landing to drafted invoices, against a hand-written DuckDB script doing load +
+   deduplicate + aggregate + rate on the same files under the same memory limit.
+2. A day of usage added to twelve months, against a day added to one month.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.worker import REPOSITORY
+from tests.benchmarks.workload import Usage, write_accounts, write_price_book, write_usage
+
+GIB = 1024**3
+TIME_AIM = 1.5
+MEMORY_AIM_BYTES = 4 * GIB
+GROWTH_AIM = 1.2
+FIRST_DAY = date(2025, 1, 1)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run: seconds, processor seconds, peak resident bytes, seconds by phase and model."""
+
+    name: str
+    seconds: float
+    processor_seconds: float
+    peak_bytes: int
+    phases: dict[str, float]
+    models: dict[str, float]
+    net_amount: Decimal
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a benchmark works and under which memory limit."""
+
+    folder: Path
+    memory_limit: str
+    console: Console
+
+    def measure(
+        self, name: str, kind: str, landing: Path, period: str, warehouse: Path
+    ) -> Measured:
+        """Run one worker process.
+
+        Raises: RuntimeError if the worker fails.
+        """
+        job = self.folder / "job.json"
+        job.write_text(
+            json.dumps(
+                {
+                    "landing": str(landing),
+                    "warehouse": str(warehouse),
+                    "pricing": str(self.folder / "pricing"),
+                    "folder": str(self.folder / "work"),
+                    "memory_limit": self.memory_limit,
+                    "period": period,
+                }
+            )
+        )
+        before = os.times().elapsed
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.worker", kind, str(job)], cwd=REPOSITORY
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = os.times().elapsed - before
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{name}: the worker ended with {process.returncode}")
+        outcome = json.loads(job.read_text())
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            row = connection.execute(
+                "select coalesce(sum(net_amount), 0) from marts.fct_invoices"
+                " where billing_period = ?",
+                [period],
+            ).fetchone()
+        # Linux counts ru_maxrss in KiB, macOS in bytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        measured = Measured(
+            name,
+            seconds,
+            usage.ru_utime + usage.ru_stime,
+            usage.ru_maxrss * unit,
+            outcome["phases"],
+            outcome.get("models", {}),
+            Decimal(row[0] if row else 0),
+        )
+        phases = ", ".join(f"{key} {value:.1f} s" for key, value in measured.phases.items())
+        self.console.print(f"{name}: {seconds:.1f} s ({phases})")
+        for model, spent in sorted(measured.models.items(), key=lambda item: -item[1])[:5]:
+            self.console.print(f"    {model} {spent:.1f} s", highlight=False)
+        return measured
+
+
+def bench_month(bench: Bench, parquet_count: int, ndjson_count: int) -> list[Measured]:
+    """Measure a month of usage: start-up, the product and the script, and compare the money.
+
+    Raises: RuntimeError if the two do not bill the same.
+    """
+    landing, empty = bench.folder / "month", bench.folder / "empty"
+    write_accounts(empty, FIRST_DAY)
+    write_accounts(landing, FIRST_DAY)
+    bench.console.print(f"writing {parquet_count + ndjson_count:,} events")
+    parquet = Usage("parquet", parquet_count, FIRST_DAY, 30, "p")
+    write_usage(landing, parquet)
+    write_usage(
+        landing, replace(parquet, file_format="ndjson", event_count=ndjson_count, prefix="n")
+    )
+    runs = [
+        bench.measure(
+            name, kind, files, "2025-01", bench.folder / f"{kind}-{files.name}.duckdb"
+        )
+        for name, kind, files in (
+            ("start-up", "product", empty),
+            ("DuckDB script", "reference", landing),
+            ("Meterhouse", "product", landing),
+        )
+    ]
+    if runs[1].net_amount != runs[2].net_amount:
+        raise RuntimeError(
+            f"{runs[2].net_amount} billed, the script says {runs[1].net_amount}"
+        )
+    return runs
+
+
+def bench_day(bench: Bench, months: int, daily_count: int) -> Measured:
+    """Measure the load and build of one day after `months` months are billed."""
+    landing = bench.folder / f"history-{months}"
+    last_day = date(2025 + months // 12, 1 + months % 12, 1) - timedelta(days=1)
+    day_count = (last_day - FIRST_DAY).days
+    write_accounts(landing, FIRST_DAY)
+    usage = Usage("parquet", daily_count * day_count, FIRST_DAY, day_count, "h")
+    bench.console.print(f"writing {usage.event_count:,} events of {months} month(s)")
+    write_usage(landing, usage)
+    warehouse = bench.folder / f"history-{months}.duckdb"
+    period = f"{last_day:%Y-%m}"
+    bench.measure(f"{months} month(s) less a day", "product", landing, period, warehouse)
+    write_usage(landing, Usage("parquet", daily_count, last_day, 1, "d"))
+    return bench.measure(
+        f"a day added to {months} month(s)", "product", landing, period, warehouse
+    )
+
+
+def mark(is_met: bool) -> str:
+    """Say whether an aim is met."""
+    return "met" if is_met else "missed"
+
+
+def month_table(runs: list[Measured], title: str) -> Table:
+    """Compare the product with the script, start-up apart."""
+    start_up, script, product = runs
+    table = Table("", "wall time", "beyond start-up", "peak memory", title=title)
+    for run in runs:
+        beyond = f"{run.seconds - start_up.seconds:.1f} s" if run is product else ""
+        table.add_row(
+            run.name, f"{run.seconds:.1f} s", beyond, f"{run.peak_bytes / GIB:.2f} GiB"
+        )
+    ratio = (product.seconds - start_up.seconds) / script.seconds
+    table.add_row(
+        "ratio",
+        f"{product.seconds / script.seconds:.2f} ×",
+        f"{ratio:.2f} × (aim {TIME_AIM}: {mark(ratio <= TIME_AIM)})",
+        f"{product.peak_bytes / script.peak_bytes:.2f} ×"
+        f" (aim 4 GiB: {mark(product.peak_bytes < MEMORY_AIM_BYTES)})",
+    )
+    return table
+
+
+def day_table(short: Measured, long: Measured, title: str) -> Table:
+    """Compare a day added to a short and to a long history."""
+    table = Table("", "wall time", "ingest", "build", "peak memory", title=title)
+    for run in (short, long):
+        table.add_row(
+            run.name,
+            f"{run.seconds:.1f} s",
+            f"{run.phases['ingest']:.1f} s",
+            f"{run.phases['dbt']:.1f} s",
+            f"{run.peak_bytes / GIB:.2f} GiB",
+        )
+    ratio = long.seconds / short.seconds
+    table.add_row(
+        "ratio",
+        f"{ratio:.2f} × (aim {GROWTH_AIM}: {mark(ratio <= GROWTH_AIM)})",
+        f"{long.phases['ingest'] / short.phases['ingest']:.2f} ×",
+        f"{long.phases['dbt'] / short.phases['dbt']:.2f} ×",
+        f"{long.peak_bytes / short.peak_bytes:.2f} ×",
+    )
+    return table
+
+
+def main() -> None:
+    """Parse the sizes, run the benchmarks and print their tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--parquet-events", type=int, default=20_000_000)
+    parser.add_argument("--ndjson-events", type=int, default=2_000_000)
+    parser.add_argument("--daily-events", type=int, default=100_000)
+    parser.add_argument("--memory-limit", default="3GB")
+    parser.add_argument("--only", choices=["month", "day"])
+    parser.add_argument(
+        "--folder", type=Path, help="where files go; a temporary one if absent"
+    )
+    options = parser.parse_args()
+    console = Console()
+    tables: list[Table] = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        bench = Bench(Path(name), options.memory_limit, console)
+        write_price_book(REPOSITORY / "pricing_seeds", bench.folder / "pricing")
+        (bench.folder / "work").mkdir()
+        if options.only != "day":
+            runs = bench_month(bench, options.parquet_events, options.ndjson_events)
+            title = (
+                f"{options.parquet_events:,} Parquet + {options.ndjson_events:,} NDJSON events"
+            )
+            tables.append(month_table(runs, title))
+        if options.only != "month":
+            short, long = (
+                bench_day(bench, months, options.daily_events) for months in (1, 12)
+            )
+            tables.append(day_table(short, long, f"A day of {options.daily_events:,} events"))
+    for table in tables:
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""One measured run in a process of its own: the product, or the script it is compared with.
+
+Usage: python -m tests.benchmarks.worker product|reference JOB.json
+The job is read from, and the outcome with its phases written back to, the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def timed(phases: dict[str, float], name: str) -> Iterator[None]:
+    """Record the wall seconds of a phase."""
+    start = time.perf_counter()
+    yield
+    phases[name] = time.perf_counter() - start
+
+
+def run_product(job: dict[str, Any]) -> dict[str, Any]:
+    """Ingest what is new in the landing directory and build every model, without tests."""
+    import duckdb
+    from dbt.cli.main import dbtRunner
+
+    from dagster_project.lib.dbt_project import link_dbt_project
+    from dagster_project.lib.ingest import ingest_landing
+
+    folder = Path(job["folder"])
+    phases: dict[str, float] = {}
+    with timed(phases, "ingest"), duckdb.connect(job["warehouse"]) as connection:
+        connection.execute(f"set memory_limit = '{job['memory_limit']}'")
+        ingest_landing(connection, Path(job["landing"]), datetime.now(UTC))
+    os.environ["METERHOUSE_WAREHOUSE"] = job["warehouse"]
+    os.environ["DUCKDB_MEMORY_LIMIT"] = job["memory_limit"]
+    project = link_dbt_project(REPOSITORY / "dbt", Path(job["pricing"]), folder / "dbt")
+    with timed(phases, "dbt"):
+        outcome = dbtRunner().invoke(
+            [
+                *("build", "--quiet", "--exclude-resource-types", "test unit_test"),
+                *("--project-dir", str(project), "--profiles-dir", str(project)),
+                *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+                *("--vars", json.dumps({"billing_period": job["period"]})),
+            ]
+        )
+    if not outcome.success:
+        raise RuntimeError(f"dbt failed, see {folder / 'logs'}")
+    models = {result.node.name: result.execution_time for result in outcome.result}
+    return {"phases": phases, "models": models}
+
+
+def run_reference(job: dict[str, Any]) -> dict[str, Any]:
+    """Load, deduplicate, aggregate and rate, as short as DuckDB allows."""
+    import duckdb
+
+    from tests.benchmarks.workload import INPUT_PRICE, OUTPUT_PRICE
+
+    usage = Path(job["landing"]) / "usage"
+    phases: dict[str, float] = {}
+    with duckdb.connect(job["warehouse"]) as connection:
+        connection.execute(f"set memory_limit = '{job['memory_limit']}'")
+        with timed(phases, "load"):
+            connection.execute(
+                f"""
+                create table events as
+                select id, source, subject, time, model, input_tokens, output_tokens
+                from read_parquet('{usage}/*.parquet')
+                union all
+                select
+                    id, source, subject, time, data.model, data.input_tokens,
+                    data.output_tokens
+                from read_json('{usage}/*.ndjson', format = 'newline_delimited', columns = {{
+                    id: 'varchar', source: 'varchar', subject: 'varchar', time: 'timestamp',
+                    data: 'struct(model varchar, input_tokens bigint, output_tokens bigint)'
+                }})
+                """
+            )
+        with timed(phases, "deduplicate, aggregate and rate"):
+            connection.execute("create schema marts")
+            connection.execute(
+                f"""
+                create table marts.fct_invoices as
+                with usage as (
+                    select
+                        subject, model, strftime(time, '%Y-%m') as billing_period,
+                        sum(input_tokens) as input_tokens, sum(output_tokens) as output_tokens
+                    from (select distinct on (source, id) * from events)
+                    group by all
+                )
+                select
+                    subject, billing_period,
+                    sum(
+                        round(input_tokens::decimal(26, 0) * {INPUT_PRICE}, 2)
+                        + round(output_tokens::decimal(26, 0) * {OUTPUT_PRICE}, 2)
+                    ) as net_amount
+                from usage group by all
+                """
+            )
+    return {"phases": phases}
+
+
+def main() -> None:
+    """Run the job named on the command line."""
+    kind, path = sys.argv[1], Path(sys.argv[2])
+    job = json.loads(path.read_text())
+    outcome = {"product": run_product, "reference": run_reference}[kind](job)
+    path.write_text(json.dumps(job | outcome))
+
+
+if __name__ == "__main__":
+    main()
