@@ -1,7 +1,8 @@
 """What reaches a customer after a period is issued: adjustments, credit notes, nothing twice.
 
 Three customers are billed for January at 1 per unit plus 19 % tax, and issued. Then usage,
-withdrawals and an end of contract arrive late.
+withdrawals and an end of contract arrive late. After February is issued as well, more usage of
+January arrives, and a price that has been 1.10 since 1 February.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from dagster_project.lib.documents import render_period
 from tests.harness import REPOSITORY, Installation, Scenario, build
 
 ISSUED = "select * from ledger.{} order by all"
+DRAFT_LINES = """
+    select lines.*, invoices.customer_id, invoices.document_type, invoices.billing_period
+    from marts.fct_invoice_lines as lines
+    inner join marts.fct_invoices as invoices using (invoice_id)
+    where invoice_status = 'draft' order by customer_id, line_number
+"""
 LEDGER = ("issued_invoices", "issued_invoice_lines", "issued_invoice_taxes")
 
 
@@ -33,8 +40,8 @@ class History:
     february_invoices: list[dict[str, Any]]
     last_issue: int
     last_ledger: dict[str, list[dict[str, Any]]]
-    january_after_all: dict[str, list[dict[str, Any]]]
-    open_drafts: list[dict[str, Any]]
+    ledger_after_all: dict[str, list[dict[str, Any]]]
+    open_lines: list[dict[str, Any]]
 
 
 def january() -> Scenario:
@@ -71,28 +78,29 @@ def history(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Histo
     # Without a build in between the marts still show drafts; they are issued all the same.
     second_issue = installation.issue("2026-01")
 
-    late = Scenario()
+    late = Scenario(customers=world.customers, subscriptions=world.subscriptions)
     late.event("more", "0.255", event_id="late", at="2026-01-31T23:59:59Z")
-    late.customers, late.subscriptions = world.customers, world.subscriptions
     late.void("less-wrong")
     late.void("gone-wrong")
     installation.land(late, batch="2")
     installation.bill("2026-02")
-    lines = installation.rows(
-        "select lines.*, invoices.customer_id, invoices.document_type, invoices.billing_period"
-        " from marts.fct_invoice_lines as lines"
-        " inner join marts.fct_invoices as invoices using (invoice_id)"
-        " where invoice_status = 'draft' order by customer_id, line_number"
-    )
+    lines = installation.rows(DRAFT_LINES)
     invoices = installation.rows(
         "select * from marts.fct_invoices where invoice_status = 'draft' order by customer_id"
     )
     last_issue = installation.issue("2026-02")
     last_ledger = ledger(installation)
-    installation.dbt_build("2026-02", "--full-refresh")
-    open_drafts = installation.rows(
-        "select * from marts.fct_invoices where invoice_status = 'draft'"
-    )
+
+    later = Scenario(customers=world.customers, subscriptions=world.subscriptions)
+    later.event("more", "1", event_id="later", at="2026-01-31T23:59:59Z")
+    installation.land(later, batch="3")
+    world.prices.clear()
+    terms = {"meter_code": "used", "tax_category": "standard"}
+    world.price("plan", "per_unit", unit_price="1", valid_to="2026-02-01", **terms)
+    world.price("plan", "per_unit", unit_price="1.10", valid_from="2026-02-01", **terms)
+    installation.write_price_book(world)
+    installation.bill("2026-02", "--full-refresh")
+    open_lines = installation.rows(DRAFT_LINES)
     return History(
         installation,
         first_issue,
@@ -103,7 +111,7 @@ def history(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Histo
         last_issue,
         last_ledger,
         ledger(installation),
-        open_drafts,
+        open_lines,
     )
 
 
@@ -164,15 +172,25 @@ def test_numbers_have_no_gaps(history: History) -> None:
 
 
 def test_issued_invoices_survive_a_full_refresh(history: History) -> None:
-    assert history.january_after_all == history.last_ledger
+    assert history.ledger_after_all == history.last_ledger
     for table, rows in history.january.items():
         assert [row for row in history.last_ledger[table] if row in rows] == rows
     hashes = {row["content_hash"] for row in history.january["issued_invoices"]}
     assert len(hashes) == 3
 
 
-def test_nothing_is_adjusted_twice(history: History) -> None:
-    assert history.open_drafts == []
+def test_only_what_changed_since_is_adjusted_again(history: History) -> None:
+    """13.255 x 1 is 13.26, less 12.00 and 0.26 invoiced: 1. 100 x 1.10 - 100 = 10."""
+    shown = [
+        (line["customer_id"], line["adjusted_billing_period"], line["net_amount"])
+        for line in history.open_lines
+    ]
+    assert sorted(shown) == [
+        ("less", "2026-02", Decimal(10)),
+        ("more", "2026-01", Decimal(1)),
+        ("more", "2026-02", Decimal(10)),
+    ]
+    assert {line["document_type"] for line in history.open_lines} == {"invoice"}
 
 
 def test_issued_documents_say_what_the_ledger_says(history: History) -> None:
@@ -185,8 +203,9 @@ def test_issued_documents_say_what_the_ledger_says(history: History) -> None:
             for document in render_period(connection, period, documents, templates)
         ]
     issued = {row["invoice_id"]: row for row in history.last_ledger["issued_invoices"]}
-    assert {document.invoice_id for document in rendered} == set(issued)
-    for document in rendered:
+    numbered = [document for document in rendered if document.invoice_number]
+    assert {document.invoice_id for document in numbered} == set(issued)
+    for document in numbered:
         row = issued[document.invoice_id]
         form = json.loads(document.json_path.read_text(encoding="utf-8"))
         assert document.json_path.stem == form["invoice_number"] == row["invoice_number"]
