@@ -86,6 +86,7 @@ def _run(job: str, period: str | None = None) -> None:
             stack.enter_context(
                 redirect_stdout(stack.enter_context(Path(os.devnull).open("w")))
             )
+        report("starting Dagster ...")
         run_job(job, period, report)
 
 

@@ -23,6 +23,7 @@ _CHATTER = (
     "Finished dbt command",
     "Logging an",
     "Dependencies for step",
+    "A dbt subsetted",
 )
 _PERIOD_TAG = "dagster/partition"
 

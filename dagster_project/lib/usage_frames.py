@@ -76,15 +76,21 @@ def read_usage_frames(connection: duckdb.DuckDBPyConnection, period: str) -> Usa
                 on assigned.subscription_id = subscriptions.subscription_id
             group by assigned.event_type
         ),
+        every_day as (
+            select
+                event_type,
+                unnest(generate_series(
+                    cast(first_day as timestamp),
+                    cast(newest_day as timestamp) - interval 1 day,
+                    interval 1 day
+                )) as midnight
+            from spans
+        ),
         calendar as (
-            select spans.event_type, cast(days.day as date) as usage_day
-            from spans, generate_series(
-                cast(spans.first_day as timestamp),
-                cast(spans.newest_day as timestamp) - interval 1 day,
-                interval 1 day
-            ) as days (day)
-            left join active_until on spans.event_type = active_until.event_type
-            where active_until.ended_at is null or days.day < active_until.ended_at
+            select every_day.event_type, cast(every_day.midnight as date) as usage_day
+            from every_day
+            left join active_until on every_day.event_type = active_until.event_type
+            where active_until.ended_at is null or every_day.midnight < active_until.ended_at
         ),
         counted as (
             select calendar.event_type, calendar.usage_day,
@@ -123,19 +129,21 @@ def read_usage_frames(connection: duckdb.DuckDBPyConnection, period: str) -> Usa
                 sum(event_count) as event_count
             from quality_daily group by all
         ),
-        trailing as (
+        months_before as (
             select event_type, avg(event_count) as trailing_count
             from monthly
             where usage_month < ?::date and usage_month >= ?::date - interval 3 month
             group by event_type
+            -- Of a handful of events, half or twice says nothing.
+            having avg(event_count) >= 100
         )
-        select trailing.event_type, coalesce(monthly.event_count, 0)::bigint as event_count,
-            trailing.trailing_count,
-            coalesce(monthly.event_count, 0) / trailing.trailing_count as ratio
-        from trailing
+        select months_before.event_type, coalesce(monthly.event_count, 0)::bigint as event_count,
+            months_before.trailing_count,
+            coalesce(monthly.event_count, 0) / months_before.trailing_count as ratio
+        from months_before
         left join monthly
-            on trailing.event_type = monthly.event_type and monthly.usage_month = ?::date
-        order by trailing.event_type
+            on months_before.event_type = monthly.event_type and monthly.usage_month = ?::date
+        order by months_before.event_type
         """,
         [f"{period}-01"] * 3,
     ).df()
@@ -150,9 +158,11 @@ def read_usage_frames(connection: duckdb.DuckDBPyConnection, period: str) -> Usa
         [first, last],
     ).df()
     last_days = connection.execute(
-        "select greatest(date_diff('day', max(usage_day), ?::date) - 1, 0)::bigint"
-        " as silent_days from quality_daily where usage_day < ?",
-        [last, last],
+        "select greatest(date_diff('day', max(usage_day), month_end) - 1, 0)::bigint"
+        " as silent_days from quality_daily,"
+        " (select (?::date + interval 1 month)::date as month_end)"
+        " where usage_day < month_end group by month_end",
+        [f"{period}-01"],
     ).df()
     return UsageFrames(watched, volumes, days, last_days.dropna())
 

@@ -31,6 +31,7 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
     """
     import great_expectations as gx
     import great_expectations.expectations as gxe
+    from great_expectations.core.run_identifier import RunIdentifier
 
     suites: dict[str, tuple[Any, list[Any]]] = {
         "completeness": (
@@ -82,7 +83,7 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
         outcome = validation.run(
             batch_parameters={"dataframe": frame},
             result_format={"result_format": "COMPLETE"},
-            run_id={"run_name": period},
+            run_id=RunIdentifier(run_name=period),
         )
         failures = [
             _describe(frame, result) for result in outcome.results if not result.success
