@@ -137,8 +137,9 @@ def read_usage_frames(connection: duckdb.DuckDBPyConnection, period: str) -> Usa
             -- Of a handful of events, half or twice says nothing.
             having avg(event_count) >= 100
         )
-        select months_before.event_type, coalesce(monthly.event_count,
-            0)::bigint as event_count,
+        select
+            months_before.event_type,
+            coalesce(monthly.event_count, 0)::bigint as event_count,
             months_before.trailing_count,
             coalesce(monthly.event_count, 0) / months_before.trailing_count as ratio
         from months_before
