@@ -53,7 +53,12 @@ headers as (
         {{ as_money('sum(net_amount)') }} as net_amount,
         max(case when lacks_tax_rate then 1 else 0 end) as lacks_tax_rate,
         max(case when is_negative_as_zero then 1 else 0 end) as has_negative_usage,
-        {{ joined_text("concat_ws('|', cast(line_number as varchar), line_type, subscription_id, charge_code, coalesce(price_id, ''), dimension_values, cast(line_from_at as varchar), cast(line_to_at as varchar), cast(quantity as varchar), cast(exact_amount as varchar), cast(net_amount as varchar), coalesce(tax_code, ''), coalesce(adjusted_billing_period, ''))", 'line_number') }}
+        {{ joined_text("concat_ws('|', cast(line_number as varchar), line_type,
+            subscription_id, charge_code, coalesce(price_id, ''), dimension_values,
+            cast(line_from_at as varchar), cast(line_to_at as varchar),
+            cast(quantity as varchar), cast(exact_amount as varchar),
+            cast(net_amount as varchar), coalesce(tax_code, ''),
+            coalesce(adjusted_billing_period, ''))", 'line_number') }}
             as line_text
 
     from lines
@@ -76,7 +81,9 @@ tier_texts as (
 
     select
         invoice_id,
-        {{ joined_text("concat_ws('|', cast(line_number as varchar), cast(tier_number as varchar), cast(quantity as varchar), cast(exact_amount as varchar))", 'line_number, tier_number') }}
+        {{ joined_text("concat_ws('|', cast(line_number as varchar),
+            cast(tier_number as varchar), cast(quantity as varchar),
+            cast(exact_amount as varchar))", 'line_number, tier_number') }}
             as tier_text
 
     from line_tiers
@@ -93,9 +100,11 @@ totalled as (
         coalesce(tier_texts.tier_text, '') as tier_text,
         concat_ws(
             '; ',
-            case when headers.lacks_tax_rate = 1 then 'A tax category has no rate for the country of the customer' end,
+            case when headers.lacks_tax_rate = 1
+                then 'A tax category has no rate for the country of the customer' end,
             case when headers.has_negative_usage = 1 then 'Negative usage was rated as zero' end,
-            case when not customers.is_timezone_known then 'The time zone of the customer is not known, UTC is used' end,
+            case when not customers.is_timezone_known
+                then 'The time zone of the customer is not known, UTC is used' end,
             case when headers.net_amount < 0 then 'The net amount is negative' end
         ) as flags
 
@@ -113,7 +122,8 @@ select
     totalled.invoice_id,
     cast(null as varchar) as invoice_number,
     'draft' as invoice_status,
-    case when totalled.charge_count = 0 and totalled.total_amount < 0 then 'credit_note' else 'invoice' end
+    case when totalled.charge_count = 0 and totalled.total_amount < 0 then 'credit_note'
+        else 'invoice' end
         as document_type,
     totalled.customer_id,
     totalled.billing_period,
@@ -126,7 +136,11 @@ select
     totalled.total_amount,
     totalled.total_amount as due_amount,
     cast(null as timestamp) as issued_at,
-    {{ sha256("concat_ws('\n', totalled.customer_id, totalled.billing_period, totalled.currency_code, cast(totalled.net_amount as varchar), cast(totalled.tax_amount as varchar), cast(totalled.total_amount as varchar), customers.customer_name, customers.country_code, coalesce(customers.tax_id, ''), totalled.line_text, totalled.tier_text)") }}
+    {{ sha256("concat_ws('\n', totalled.customer_id, totalled.billing_period,
+        totalled.currency_code, cast(totalled.net_amount as varchar),
+        cast(totalled.tax_amount as varchar), cast(totalled.total_amount as varchar),
+        customers.customer_name, customers.country_code, coalesce(customers.tax_id, ''),
+        totalled.line_text, totalled.tier_text)") }}
         as content_hash,
     totalled.flags <> '' as has_flags,
     totalled.flags,

@@ -117,7 +117,8 @@ adjustment_lines as (
         cast(null as timestamp) as term_from_at,
         {{ local_to_utc("concat(adjustments.adjusted_billing_period, '-01')", 'customers.timezone') }}
             as line_from_at,
-        {{ local_to_utc(add_months("cast(concat(adjustments.adjusted_billing_period, '-01') as date)", 1), 'customers.timezone') }}
+        {{ local_to_utc(add_months("cast(concat(adjustments.adjusted_billing_period,
+            '-01') as date)", 1), 'customers.timezone') }}
             as line_to_at,
         {{ as_quantity('1') }} as quantity,
         {{ as_quantity('0') }} as free_quantity,
@@ -176,8 +177,10 @@ taxed as (
     left join {{ ref('tax_rates') }} as tax_rates
         on dated.tax_category = tax_rates.tax_category
         and dated.country_code = tax_rates.country_code
-        and dated.tax_date >= coalesce(cast(nullif(tax_rates.valid_from, '') as date), cast('1900-01-01' as date))
-        and dated.tax_date < coalesce(cast(nullif(tax_rates.valid_to, '') as date), cast('9000-01-01' as date))
+        and dated.tax_date >= coalesce(cast(nullif(tax_rates.valid_from, '') as date),
+            cast('1900-01-01' as date))
+        and dated.tax_date < coalesce(cast(nullif(tax_rates.valid_to, '') as date),
+            cast('9000-01-01' as date))
 
 ),
 

@@ -48,8 +48,8 @@ first_periods as (
                 when billing_interval = 'quarter' then date_trunc('quarter', local_start_date)
                 when billing_interval = 'year' then date_trunc('year', local_start_date)
                 else date_trunc('month', local_start_date)
-            end
-        as date) as anchor_date
+            end as date
+        ) as anchor_date
 
     from anchored
 

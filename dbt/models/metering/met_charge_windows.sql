@@ -103,12 +103,13 @@ marked as (
     select
         *,
         case
-            when price_id = lag(price_id) over (
-                partition by subscription_id, term_from_at, charge_code order by from_at
-            )
-            and from_at = lag(to_at) over (
-                partition by subscription_id, term_from_at, charge_code order by from_at
-            )
+            when
+                price_id = lag(price_id) over (
+                    partition by subscription_id, term_from_at, charge_code order by from_at
+                )
+                and from_at = lag(to_at) over (
+                    partition by subscription_id, term_from_at, charge_code order by from_at
+                )
                 then 0
             else 1
         end as starts_window

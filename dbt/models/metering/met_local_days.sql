@@ -25,7 +25,8 @@ dated as (
         days.event_date,
         cast({{ utc_to_local('cast(days.event_date as timestamp)', 'zones.timezone') }} as date)
             as local_date,
-        cast({{ utc_to_local("cast(days.event_date as timestamp) + interval '86399' second", 'zones.timezone') }} as date)
+        cast({{ utc_to_local("cast(days.event_date as timestamp) + interval '86399' second",
+            'zones.timezone') }} as date)
             as next_local_date
 
     from zones

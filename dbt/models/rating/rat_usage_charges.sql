@@ -51,7 +51,8 @@ select
         when quantities.pricing_model = 'per_unit'
             then {{ as_amount('quantities.chargeable_quantity * quantities.unit_price') }}
         when quantities.pricing_model = 'package' and quantities.chargeable_quantity > 0
-            then {{ as_amount(whole_packages('quantities.chargeable_quantity', 'quantities.package_size') ~ ' * quantities.unit_price') }}
+            then {{ as_amount(whole_packages('quantities.chargeable_quantity',
+                'quantities.package_size') ~ ' * quantities.unit_price') }}
         when quantities.pricing_model = 'package' then {{ as_amount('0') }}
         else tier_amounts.exact_amount
     end as exact_amount,

@@ -135,7 +135,8 @@ allowed as (
 
     select
         *,
-        {{ as_quantity('case when included_quantity > quantity_before then included_quantity - quantity_before else 0 end') }}
+        {{ as_quantity('case when included_quantity > quantity_before
+            then included_quantity - quantity_before else 0 end') }}
             as remaining_quantity
 
     from preceded
@@ -165,8 +166,10 @@ select
     line_to_at,
     event_count,
     quantity,
-    {{ as_quantity('case when quantity <= 0 then 0 when quantity < remaining_quantity then quantity else remaining_quantity end') }}
+    {{ as_quantity('case when quantity <= 0 then 0 when quantity < remaining_quantity
+        then quantity else remaining_quantity end') }}
         as free_quantity,
-    {{ as_quantity('case when quantity <= 0 then quantity when quantity < remaining_quantity then 0 else quantity - remaining_quantity end') }}
+    {{ as_quantity('case when quantity <= 0 then quantity when quantity < remaining_quantity
+        then 0 else quantity - remaining_quantity end') }}
         as chargeable_quantity
 from allowed

@@ -48,7 +48,9 @@ counted as (
 
     select
         *,
-        {{ as_quantity("case when chargeable_quantity <= 0 then 0 when pricing_model = 'volume' then chargeable_quantity when is_last then chargeable_quantity - tier_from else tier_up_to - tier_from end") }}
+        {{ as_quantity("case when chargeable_quantity <= 0 then 0
+            when pricing_model = 'volume' then chargeable_quantity when is_last
+            then chargeable_quantity - tier_from else tier_up_to - tier_from end") }}
             as quantity
 
     from reached

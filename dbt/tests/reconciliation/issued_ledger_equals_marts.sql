@@ -98,13 +98,23 @@ invoices_of_marts as (
 
 invoices_missing as (
 
-    select invoice_id from (select * from invoices_of_ledger except all select * from invoices_of_marts) as rows_left
+    select invoice_id
+    from (
+        select * from invoices_of_ledger
+        except all
+        select * from invoices_of_marts
+    ) as rows_left
 
 ),
 
 invoices_added as (
 
-    select invoice_id from (select * from invoices_of_marts except all select * from invoices_of_ledger) as rows_left
+    select invoice_id
+    from (
+        select * from invoices_of_marts
+        except all
+        select * from invoices_of_ledger
+    ) as rows_left
 
 ),
 
@@ -173,13 +183,23 @@ lines_of_marts as (
 
 lines_missing as (
 
-    select invoice_id from (select * from lines_of_ledger except all select * from lines_of_marts) as rows_left
+    select invoice_id
+    from (
+        select * from lines_of_ledger
+        except all
+        select * from lines_of_marts
+    ) as rows_left
 
 ),
 
 lines_added as (
 
-    select invoice_id from (select * from lines_of_marts except all select * from lines_of_ledger) as rows_left
+    select invoice_id
+    from (
+        select * from lines_of_marts
+        except all
+        select * from lines_of_ledger
+    ) as rows_left
 
 ),
 
@@ -218,13 +238,23 @@ tiers_of_marts as (
 
 tiers_missing as (
 
-    select invoice_id from (select * from tiers_of_ledger except all select * from tiers_of_marts) as rows_left
+    select invoice_id
+    from (
+        select * from tiers_of_ledger
+        except all
+        select * from tiers_of_marts
+    ) as rows_left
 
 ),
 
 tiers_added as (
 
-    select invoice_id from (select * from tiers_of_marts except all select * from tiers_of_ledger) as rows_left
+    select invoice_id
+    from (
+        select * from tiers_of_marts
+        except all
+        select * from tiers_of_ledger
+    ) as rows_left
 
 ),
 
@@ -257,13 +287,23 @@ taxes_of_marts as (
 
 taxes_missing as (
 
-    select invoice_id from (select * from taxes_of_ledger except all select * from taxes_of_marts) as rows_left
+    select invoice_id
+    from (
+        select * from taxes_of_ledger
+        except all
+        select * from taxes_of_marts
+    ) as rows_left
 
 ),
 
 taxes_added as (
 
-    select invoice_id from (select * from taxes_of_marts except all select * from taxes_of_ledger) as rows_left
+    select invoice_id
+    from (
+        select * from taxes_of_marts
+        except all
+        select * from taxes_of_ledger
+    ) as rows_left
 
 )
 

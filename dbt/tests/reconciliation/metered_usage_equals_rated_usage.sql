@@ -58,8 +58,10 @@ rated as (
         charges.charge_code,
         charges.meter_code,
         sum(charges.event_count) as event_count,
-        sum(case when meters.aggregation in ('count', 'sum') then charges.quantity else {{ as_quantity('0') }} end)
-            as quantity
+        sum(case
+            when meters.aggregation in ('count', 'sum') then charges.quantity
+            else {{ as_quantity('0') }}
+        end) as quantity
 
     from {{ ref('rat_usage_charges') }} as charges
     inner join {{ ref('stg_pricing__meters') }} as meters
