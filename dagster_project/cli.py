@@ -191,6 +191,8 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
         table.add_column(name, justify="left" if name in ("Period", "Money") else "right")
     with dg.DagsterInstance.get() as instance:
         for row in rows:
+            if row.period == status_reading.NO_PERIOD:
+                continue
             blocked = blocked_checks(instance, row.period)
             table.add_row(
                 row.period,
@@ -205,14 +207,13 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
     console.print(table)
     if not fates:
         return
+    # One row for each fate: the ten names are wider than a terminal when side by side.
     events = Table(title="Events by fate")
-    events.add_column("Period")
-    for fate in fates:
-        events.add_column(fate, justify="right")
+    events.add_column("Fate")
     for row in rows:
-        events.add_row(
-            row.period, *(f"{(row.events_by_fate or {}).get(fate, 0):,}" for fate in fates)
-        )
+        events.add_column(row.period, justify="right")
+    for fate in fates:
+        events.add_row(fate, *(f"{(row.events_by_fate or {}).get(fate, 0):,}" for row in rows))
     console.print(events)
 
 
