@@ -41,7 +41,7 @@ lint: $(INSTALLED) $(TOOLS_INSTALLED)
 	$(TOOLS)/bin/sqlfluff lint dbt/models dbt/tests
 
 bench: $(INSTALLED)
-	$(BIN)/python -m bench
+	$(BIN)/python -m tests.benchmarks
 
 ui: $(INSTALLED)
 	$(BIN)/meterhouse ui

@@ -387,7 +387,7 @@ def _subscription(
     """Decide term and anchor by number; usage keeps a day away from local midnights."""
     started, ended = "2026-01-01", ""
     anchor = "anniversary" if number % 5 == 0 else "calendar"
-    used_from, used_to = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+    used_from, used_to = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC)
     if number == 3:
         started, used_from = "2026-01-15", datetime(2026, 1, 16, tzinfo=UTC)
     elif number == 4:

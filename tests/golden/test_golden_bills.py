@@ -702,11 +702,7 @@ def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> 
 
 
 # A line of zero is left out before its flag reaches the invoice.
-NOT_MET = {"negative_under_packages_is_flagged"}
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.xfail(strict=True)] if name in NOT_MET else [])
-    for name in (arrange.__name__ for arrange in ARRANGEMENTS)
-]
+NAMES = [arrange.__name__ for arrange in ARRANGEMENTS]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,19 @@ taxes as (
 
 ),
 
+-- Taken from the lines before zero ones are left out: this usage usually makes a zero line.
+negative_usage as (
+
+    select distinct
+        invoiced_customer_id as customer_id,
+        currency_code,
+        billing_period
+
+    from {{ ref('inv_charge_lines') }}
+    where is_negative_as_zero
+
+),
+
 line_tiers as (
 
     select * from {{ ref('inv_line_tiers') }}
@@ -52,7 +65,6 @@ headers as (
         count(case when line_type = 'charge' then 1 end) as charge_count,
         {{ as_money('sum(net_amount)') }} as net_amount,
         max(case when lacks_tax_rate then 1 else 0 end) as lacks_tax_rate,
-        max(case when is_negative_as_zero then 1 else 0 end) as has_negative_usage,
         {{ joined_text("concat_ws('|', cast(line_number as varchar), line_type,
             subscription_id, charge_code, coalesce(price_id, ''), dimension_values,
             cast(line_from_at as varchar), cast(line_to_at as varchar),
@@ -100,11 +112,18 @@ totalled as (
         coalesce(tier_texts.tier_text, '') as tier_text,
         concat_ws(
             '; ',
-            case when headers.lacks_tax_rate = 1
-                then 'A tax category has no rate for the country of the customer' end,
-            case when headers.has_negative_usage = 1 then 'Negative usage was rated as zero' end,
-            case when not customers.is_timezone_known
-                then 'The time zone of the customer is not known, UTC is used' end,
+            case
+                when headers.lacks_tax_rate = 1
+                    then 'A tax category has no rate for the country of the customer'
+            end,
+            case
+                when headers.charge_count > 0 and negative_usage.customer_id is not null
+                    then 'Negative usage was rated as zero'
+            end,
+            case
+                when not customers.is_timezone_known
+                    then 'The time zone of the customer is not known, UTC is used'
+            end,
             case when headers.net_amount < 0 then 'The net amount is negative' end
         ) as flags
 
@@ -115,6 +134,10 @@ totalled as (
         on headers.invoice_id = tax_totals.invoice_id
     left join tier_texts
         on headers.invoice_id = tier_texts.invoice_id
+    left join negative_usage
+        on headers.customer_id = negative_usage.customer_id
+        and headers.currency_code = negative_usage.currency_code
+        and headers.billing_period = negative_usage.billing_period
 
 )
 
@@ -122,9 +145,10 @@ select
     totalled.invoice_id,
     cast(null as varchar) as invoice_number,
     'draft' as invoice_status,
-    case when totalled.charge_count = 0 and totalled.total_amount < 0 then 'credit_note'
-        else 'invoice' end
-        as document_type,
+    case
+        when totalled.charge_count = 0 and totalled.total_amount < 0 then 'credit_note'
+        else 'invoice'
+    end as document_type,
     totalled.customer_id,
     totalled.billing_period,
     coalesce(totalled.charges_from_at, totalled.first_from_at) as period_from,

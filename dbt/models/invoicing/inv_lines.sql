@@ -177,10 +177,14 @@ taxed as (
     left join {{ ref('tax_rates') }} as tax_rates
         on dated.tax_category = tax_rates.tax_category
         and dated.country_code = tax_rates.country_code
-        and dated.tax_date >= coalesce(cast(nullif(tax_rates.valid_from, '') as date),
-            cast('1900-01-01' as date))
-        and dated.tax_date < coalesce(cast(nullif(tax_rates.valid_to, '') as date),
-            cast('9000-01-01' as date))
+        and dated.tax_date >= coalesce(
+            cast(nullif(tax_rates.valid_from, '') as date),
+            cast('1900-01-01' as date)
+        )
+        and dated.tax_date < coalesce(
+            cast(nullif(tax_rates.valid_to, '') as date),
+            cast('9000-01-01' as date)
+        )
 
 ),
 

@@ -104,9 +104,10 @@ marked as (
         *,
         case
             when
-                price_id = lag(price_id) over (
-                    partition by subscription_id, term_from_at, charge_code order by from_at
-                )
+                price_id = lag(price_id)
+                    over (
+                        partition by subscription_id, term_from_at, charge_code order by from_at
+                    )
                 and from_at = lag(to_at) over (
                     partition by subscription_id, term_from_at, charge_code order by from_at
                 )

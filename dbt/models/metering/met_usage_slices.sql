@@ -75,7 +75,6 @@ grouped as (
         slice_from_at{% for number in dimension_numbers %},
         dimension_text_{{ number }}{% endfor %}
 
-
 ),
 
 -- Then told apart by meter.
