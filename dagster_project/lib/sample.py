@@ -517,7 +517,7 @@ def _make_events(
             "seats_index": index_of["sub_seats_0001"],
             "subscription_count": len(subscriptions),
             "after_the_end": _micros(datetime(2026, 3, 12, tzinfo=UTC)),
-            "end_of_sample": _micros(datetime(2026, 4, 1, tzinfo=UTC)),
+            "end_of_sample": _micros(datetime(2026, 3, 31, tzinfo=UTC)),
         },
     )
 
