@@ -1,40 +1,76 @@
 """The dbt project as one installation sees it: our models over its own price book.
 
-What belongs here: the folder of links that dbt runs in. dbt wants its seeds beside the project
-and writes what it compiles under the same relative path; given a price book elsewhere by an
-absolute path, it would write over the price book itself.
+What belongs here: the folder that dbt runs in, made of links and of completed price tables.
+dbt wants its seeds beside the project and writes what it compiles under the same relative path;
+given a price book elsewhere by an absolute path, it would write over the price book itself.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
+
+import yaml
 
 _LINKED = ("dbt_project.yml", "profiles.yml", "models", "macros", "tests")
 
 
 def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
-    """Lay out ``run_dir/project`` and ``run_dir/pricing_seeds`` as links; safe to run again.
+    """Lay out ``run_dir/project`` and ``run_dir/pricing_seeds``; safe to run again.
 
     Args:
-        source: The repository's ``dbt`` folder; its sibling ``pricing_seeds`` has the column
-            types of every price table.
-        pricing_dir: Folder of the price book's csv files.
+        source: The repository's ``dbt`` folder; its sibling ``pricing_seeds`` has the columns
+            and their types of every price table.
+        pricing_dir: Folder of the price book's csv files. A table or column that it leaves out
+            is empty: models read all of them.
         run_dir: Folder of the installation, written to.
     Returns: The project folder to give to dbt.
     Raises: OSError if a link cannot be made.
     """
     project, seeds = run_dir / "project", run_dir / "pricing_seeds"
     links = {project / name: source / name for name in _LINKED}
-    links |= {seeds / path.name: path for path in pricing_dir.glob("*.csv")}
-    types = source.parent / "pricing_seeds"
-    links |= {seeds / path.name: path for path in types.glob("*.yml")}
+    tables = {}
+    for types in sorted((source.parent / "pricing_seeds").glob("*.yml")):
+        links[seeds / types.name] = types
+        table = pricing_dir / f"{types.stem}.csv"
+        completed = _completed_table(table, seed_columns(types))
+        if completed is None:
+            links[seeds / table.name] = table
+        else:
+            tables[seeds / table.name] = completed
     for folder in (project, seeds):
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.iterdir():
-            if stale.is_symlink() and stale not in links:
+            if stale not in links and stale not in tables:
                 stale.unlink()
     for link, goal in links.items():
         if not link.is_symlink() or link.readlink() != goal:
             link.unlink(missing_ok=True)
             link.symlink_to(goal)
+    for copy, text in tables.items():
+        # Written only when it changes: a younger file makes dbt parse everything anew.
+        if copy.is_symlink() or not copy.exists() or copy.read_text("utf-8") != text:
+            copy.unlink(missing_ok=True)
+            copy.write_text(text, "utf-8")
     return project
+
+
+def seed_columns(types: Path) -> list[str]:
+    """The columns of a price table, in the order of its yml."""
+    (seed,) = yaml.safe_load(types.read_text("utf-8"))["seeds"]
+    return [column["name"] for column in seed["columns"]]
+
+
+def _completed_table(table: Path, columns: list[str]) -> str | None:
+    """The table with the columns that it leaves out, empty; None when it leaves out none."""
+    text = table.read_text("utf-8-sig") if table.exists() else ",".join(columns)
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    missing = [name for name in columns if name not in (rows[0] if rows else [])]
+    if table.exists() and not missing:
+        return None
+    output = io.StringIO(newline="")
+    writer = csv.writer(output, lineterminator="\n")
+    for number, row in enumerate(row for row in rows if row):
+        writer.writerow([*row, *(missing if number == 0 else [""] * len(missing))])
+    return output.getvalue()

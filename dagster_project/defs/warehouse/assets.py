@@ -14,6 +14,7 @@ from dagster_project.defs.resources import (
     OWNERS,
     WAREHOUSE_POOL,
     WarehouseResource,
+    dbt_project_dir,
     make_dbt_resource,
     settings,
 )
@@ -89,6 +90,8 @@ def dbt_build(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource
 ) -> Iterator[Any]:
     """Build and test every model, stage by stage; a failed test stops what is below it."""
+    # Anew for each run: the price book may have been edited since this process was started.
+    dbt_project_dir()
     arguments = ["build", *dbt_variables(context.partition_key)]
     invocation = dbt.cli(arguments, context=context, target_path=DBT_TARGET)
     results = []

@@ -191,6 +191,8 @@ inner join customers
     on totalled.customer_id = customers.customer_id
 left join currencies
     on totalled.currency_code = currencies.currency_code
-cross join seller
+-- A price book may name no seller; an inner join would then lose every invoice.
+left join seller
+    on true
 -- A zero invoice is not issued; one whose lines cancel out exactly owes nothing either way.
 where totalled.total_amount <> 0 or totalled.net_amount <> 0

@@ -1,0 +1,38 @@
+"""A price book by the letter of the contract is completed with what models read besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster_project.lib.dbt_project import link_dbt_project, seed_columns
+from tests.harness import REPOSITORY
+
+
+def test_a_missing_table_and_column_are_empty_and_values_stay_as_written(
+    tmp_path: Path,
+) -> None:
+    """Without it a book without our own columns would stop the build with a binder error."""
+    pricing = tmp_path / "pricing"
+    pricing.mkdir()
+    (pricing / "plans.csv").write_text('plan_code,plan_name\nai,"AI, 1.50"\n')
+    link_dbt_project(REPOSITORY / "dbt", pricing, tmp_path / "run")
+    seeds = tmp_path / "run" / "pricing_seeds"
+    assert (seeds / "plans.csv").read_text() == (
+        'plan_code,plan_name,currency_code,billing_interval\nai,"AI, 1.50",,\n'
+    )
+    columns = seed_columns(REPOSITORY / "pricing_seeds" / "seller.yml")
+    assert (seeds / "seller.csv").read_text() == ",".join(columns) + "\n"
+
+
+def test_a_complete_table_is_the_price_book_itself_also_after_it_was_completed(
+    tmp_path: Path,
+) -> None:
+    """Without it an edit of the price book would not reach the next run."""
+    pricing, seeds = tmp_path / "pricing", tmp_path / "run" / "pricing_seeds"
+    pricing.mkdir()
+    (pricing / "currencies.csv").write_text("currency_code\nEUR\n")
+    link_dbt_project(REPOSITORY / "dbt", pricing, tmp_path / "run")
+    assert (seeds / "currencies.csv").read_text() == "currency_code,minor_units\nEUR,\n"
+    (pricing / "currencies.csv").write_text("currency_code,minor_units\nEUR,2\n")
+    link_dbt_project(REPOSITORY / "dbt", pricing, tmp_path / "run")
+    assert (seeds / "currencies.csv").readlink() == pricing / "currencies.csv"
