@@ -1,8 +1,8 @@
 """The dbt project as one installation sees it: our models over its own price book.
 
 What belongs here: the folder that dbt runs in, made of links and of completed price tables.
-dbt wants its seeds beside the project and writes what it compiles under the same relative path;
-given a price book elsewhere by an absolute path, it would write over the price book itself.
+dbt wants its seeds beside the project and writes what it compiles under the same relative
+path; given a price book elsewhere by an absolute path, it would write over the book itself.
 """
 
 from __future__ import annotations
