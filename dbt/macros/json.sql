@@ -19,7 +19,7 @@
 
 -- Identity of an event as 64 bits; only ever used together with the texts themselves.
 {% macro event_hash(source, event_id) %}{{ adapter.dispatch('event_hash', 'meterhouse')(source, event_id) }}{% endmacro %}
-{% macro duckdb__event_hash(source, event_id) %}md5_number_lower({{ source }} || chr(31) || {{ event_id }}){% endmacro %}
+{% macro duckdb__event_hash(source, event_id) %}hash({{ source }}, {{ event_id }}){% endmacro %}
 
 -- All texts of a group in the given order, a line each.
 {% macro joined_text(text, ordering) %}{{ adapter.dispatch('joined_text', 'meterhouse')(text, ordering) }}{% endmacro %}

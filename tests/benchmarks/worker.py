@@ -29,15 +29,15 @@ def timed(phases: dict[str, float], name: str) -> Iterator[None]:
 
 def run_product(job: dict[str, Any]) -> dict[str, Any]:
     """Ingest what is new in the landing directory and build every model, without tests."""
-    import duckdb
     from dbt.cli.main import dbtRunner
 
     from dagster_project.lib.dbt_project import link_dbt_project
     from dagster_project.lib.ingest import ingest_landing
+    from dagster_project.lib.warehouse import open_warehouse
 
     folder = Path(job["folder"])
     phases: dict[str, float] = {}
-    with timed(phases, "ingest"), duckdb.connect(job["warehouse"]) as connection:
+    with timed(phases, "ingest"), open_warehouse(Path(job["warehouse"])) as connection:
         connection.execute(f"set memory_limit = '{job['memory_limit']}'")
         ingest_landing(connection, Path(job["landing"]), datetime.now(UTC))
     os.environ["METERHOUSE_WAREHOUSE"] = job["warehouse"]

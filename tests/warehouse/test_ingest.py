@@ -742,3 +742,48 @@ def test_a_killed_load_is_simply_run_again(tmp_path: Path) -> None:
     killed.ingest()
     assert contents(killed.connection) == contents(calm.connection)
     assert [path.name for path in killed.path.parent.iterdir() if path.name[0] == "."] == []
+
+
+def test_a_repeat_is_found_after_the_engine_has_changed_its_hash(warehouse: Warehouse) -> None:
+    """Without it an upgrade of the engine would bill every event that is sent again twice."""
+    line = '{"id":"1","source":"s","type":"t","subject":"x","time":"2026-01-01T00:00:00Z"}\n'
+    warehouse.write("usage/a.ndjson", line)
+    warehouse.ingest()
+    warehouse.connection.execute("update raw.usage_events set event_hash = 1")
+    warehouse.connection.execute("update raw.event_hash_probes set event_hash = 2")
+    warehouse.write("usage/b.ndjson", line)
+    assert warehouse.ingest().repeated_count == 1
+    assert warehouse.rows("select count(*) from raw.event_hash_probes") == [(1,)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("place", ["first", "last", "apart"])
+def test_a_repeated_key_is_found_among_any_number_of_keys(
+    warehouse: Warehouse, count: int, place: str
+) -> None:
+    """Short lists of keys are compared pair by pair; a pair left out would bill either value."""
+    names = [f"k{number}" for number in range(count - 1)]
+    names = {
+        "first": [names[0], *names],
+        "last": [*names, names[-1]],
+        "apart": [*names, names[0]],
+    }[place]
+    repeated = ", ".join(f'"{name}": {index}' for index, name in enumerate(names))
+    sound = ", ".join(f'"k{index}": 1' for index in range(count))
+    lines = [event("1", f"{{{repeated}}}"), event("2", f"{{{sound}}}")]
+    warehouse.write("usage/a.ndjson", "\n".join(lines))
+    warehouse.ingest()
+    assert warehouse.rejected() == [(1, "malformed")]
+
+
+@pytest.mark.parametrize("repeated", ["id", "source", "type", "subject", "time", "data", "x"])
+@pytest.mark.parametrize("value", ['"v"', "null"])
+def test_a_repeated_attribute_is_malformed(
+    warehouse: Warehouse, repeated: str, value: str
+) -> None:
+    """Without it a record could say twice who is billed, and one of them would be."""
+    head = f'{{"specversion": "1.0", "{repeated}": {value}, '
+    extra = '"x": 1, ' if repeated == "x" else ""
+    warehouse.write("usage/a.ndjson", head + extra + event("1")[1:])
+    warehouse.ingest()
+    assert warehouse.rejected() == [(1, "malformed")]

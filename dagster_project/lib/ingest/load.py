@@ -27,7 +27,11 @@ from dagster_project.lib.ingest.parquet import (
     parquet_records_sql,
     parquet_shape,
 )
-from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, create_raw_tables
+from dagster_project.lib.ingest.raw_tables import (
+    ACCOUNT_COLUMNS,
+    EVENT_HASH,
+    create_raw_tables,
+)
 from dagster_project.lib.ingest.records import identifier
 from dagster_project.lib.ingest.staging import (
     STAGE,
@@ -43,7 +47,6 @@ EVENT_COLUMNS = (
     " event_at, data"
 )
 REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"
-EVENT_HASH = "md5_number_lower(source || chr(31) || event_id)"
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,12 @@ def run(
         except UnreadableFileError as error:
             failed[name] = short_error(error)
     staging = Staging(connection, copies, latest, report)
-    staging.stage(text_files)
+    # What is staged is read once and thrown away: choosing how to compress it costs more.
+    connection.execute("set force_compression = 'uncompressed'")
+    try:
+        staging.stage(text_files)
+    finally:
+        connection.execute("set force_compression = 'auto'")
     failed.update(staging.failed)
     groups = [
         ParquetGroup(shape, batch)
@@ -322,12 +330,14 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     records = parquet_records_sql(load.connection, group.shape, load.latest)
     source = f"({records}) inner join ingest_paths using (read_path)"
     parameters = {"paths": list(paths)}
-    load.connection.execute(
+    inserted = load.connection.execute(
         f"insert into raw.usage_events ({EVENT_COLUMNS})"
         f" select {load.load_id}, file_id, position, {EVENT_HASH}, source, event_id,"
         f" event_type, subject, event_at, data from {source} where reason is null",
         parameters,
-    )
+    ).fetchone()
+    if inserted == (sum(load.row_counts[file.source_file] for file in group.files),):
+        return
     load.connection.execute(
         f"insert into raw.rejected_records ({REJECT_COLUMNS})"
         f" select {load.load_id}, file_id, position, reason, detail, raw_text"

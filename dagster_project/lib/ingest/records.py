@@ -82,8 +82,14 @@ def problem_sql(event_at: str, latest: str, malformed: str, is_instant: bool = F
         f"case when coalesce(trim({column}::varchar), '') = '' then '{name}' end"
         for column, name in zip(columns, ATTRIBUTES, strict=True)
     )
+    # Nearly every record is usable, and comparing first characters is cheaper than trimming:
+    # '!' is the first one after the space.
+    usable = " and ".join(f"{column} >= '!'" for column in columns[:4])
     return f"""
         case
+            when {malformed} is null and {usable}
+                and {event_at} >= timestamp '1970-01-01' and {event_at} <= {latest}
+                then null
             when {malformed} is not null
                 then {{'reason': 'malformed', 'detail': {malformed}}}
             when ({missing}) is not true
@@ -96,6 +102,23 @@ def problem_sql(event_at: str, latest: str, malformed: str, is_instant: bool = F
                 then {{'reason': 'future_time',
                       'detail': 'time is more than a day later than the load: ' || time_text::varchar}}
         end"""
+
+
+def has_repeats_sql(keys: str) -> str:
+    """True when a list of keys names one twice; short lists are compared pair by pair."""
+    pairs = {
+        length: " or ".join(
+            f"{keys}[{first}] = {keys}[{second}]"
+            for first in range(1, length)
+            for second in range(first + 1, length + 1)
+        )
+        for length in (2, 3, 4)
+    }
+    short = " ".join(f"when {length} then {pair}" for length, pair in pairs.items())
+    return (
+        f"case len({keys}) when 0 then false when 1 then false {short}"
+        f" else len({keys}) <> list_unique({keys}) end"
+    )
 
 
 def checked_data_sql(column: str) -> str:
@@ -116,8 +139,7 @@ def data_problem_sql(column: str, checked: str, properties: str) -> str:
         case
             when coalesce({column}, '') = '' then null
             when {checked} is null then 'data is not a JSON object'
-            when len(json_keys({checked})) <> list_unique(json_keys({checked}))
-                then 'duplicate key in data'
+            when {has_repeats_sql(f"json_keys({checked})")} then 'duplicate key in data'
             when len(list_filter(
                 json_extract({checked}::json, '$.*'),
                 lambda member: left(member::varchar, 1) in ('{{', '[')
@@ -142,15 +164,24 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
         f" and json_type(document, '$.{name}') in ('OBJECT', 'ARRAY', 'BOOLEAN'))"
         for index, name in enumerate(ATTRIBUTES, start=1)
     )
+    # As many keys as known ones with a value: none can be there twice.
+    known = " + ".join(
+        f"(attribute_texts[{index}] is not null)::int"
+        for index in range(1, len(ATTRIBUTES) + 2)
+    )
+    envelope_repeats = (
+        f"len(key_lists[1]) > {known} + (key_lists[1][1] = 'specversion')::int"
+        " and len(key_lists[1]) <> list_unique(key_lists[1])"
+    )
     malformed = rf"""
         case
             when document is null then 'not a JSON object'
-            when len(key_lists[1]) <> list_unique(key_lists[1]) then 'duplicate key'
+            when {envelope_repeats} then 'duplicate key'
             when {non_scalar} then 'an attribute is not text or number'
             when attribute_texts[6] is null then null
             when len(key_lists[2]) = 0 and json_type(document, '$.data') <> 'OBJECT'
                 then 'data is not an object'
-            when len(key_lists[2]) <> list_unique(key_lists[2]) then 'duplicate key in data'
+            when {has_repeats_sql("key_lists[2]")} then 'duplicate key in data'
             when regexp_matches(attribute_texts[6], '(?s).[\[{{]')
                 and len(list_filter(
                     json_extract(attribute_texts[6]::json, '$.*'),
@@ -162,7 +193,10 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
         with lines as (
             select
                 read_path, line,
-                coalesce(trim(line, chr(32) || chr(9) || chr(10) || chr(13)), '') = '' as is_blank,
+                case
+                    when starts_with(line, '{{') then false
+                    else coalesce(trim(line, chr(32) || chr(9) || chr(10) || chr(13)), '') = ''
+                end as is_blank,
                 case
                     when regexp_matches(line, {quoted(SUSPICIOUS)}) then {exact_text_sql("line")}
                     else line
