@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -32,7 +33,7 @@ def writer_lock(
 
 
 # Compresses text faster than the format that older engines read; only a new file takes it.
-_NEW_FILE = {"storage_compatibility_version": "v1.5.0"}
+_NEW_FILE: dict[str, Any] = {"storage_compatibility_version": "v1.5.0"}
 
 
 @contextmanager

@@ -761,7 +761,7 @@ def test_a_repeat_is_found_after_the_engine_has_changed_its_hash(warehouse: Ware
 def test_a_repeated_key_is_found_among_any_number_of_keys(
     warehouse: Warehouse, count: int, place: str
 ) -> None:
-    """Short lists of keys are compared pair by pair; a pair left out would bill either value."""
+    """Short lists are compared pair by pair; a pair left out would bill either value."""
     names = [f"k{number}" for number in range(count - 1)]
     names = {
         "first": [names[0], *names],
