@@ -159,32 +159,31 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
     """
     raw_text = "replace(line, chr(1), '')" if is_marked else "line"
     paths = ", ".join(f"'$.{name}'" for name in (*ATTRIBUTES, "data"))
+    columns = ("event_id", "source", "event_type", "subject", "time_text")
+    # Only what begins with [, f, t or { can be an array, a boolean or an object.
     non_scalar = " or ".join(
-        f"(left(attribute_texts[{index}], 1) in ('{{', '[', 't', 'f')"
+        f"(ascii({column}) in (91, 102, 116, 123)"
         f" and json_type(document, '$.{name}') in ('OBJECT', 'ARRAY', 'BOOLEAN'))"
-        for index, name in enumerate(ATTRIBUTES, start=1)
+        for column, name in zip(columns, ATTRIBUTES, strict=True)
     )
     # As many keys as known ones with a value: none can be there twice.
-    known = " + ".join(
-        f"(attribute_texts[{index}] is not null)::int"
-        for index in range(1, len(ATTRIBUTES) + 2)
-    )
+    known = " + ".join(f"({column} is not null)::int" for column in (*columns, "data_text"))
     envelope_repeats = (
-        f"len(key_lists[1]) > {known} + (key_lists[1][1] = 'specversion')::int"
-        " and len(key_lists[1]) <> list_unique(key_lists[1])"
+        f"len(keys) > {known} + (keys[1] = 'specversion')::int"
+        " and len(keys) <> list_unique(keys)"
     )
     malformed = rf"""
         case
             when document is null then 'not a JSON object'
             when {envelope_repeats} then 'duplicate key'
             when {non_scalar} then 'an attribute is not text or number'
-            when attribute_texts[6] is null then null
-            when len(key_lists[2]) = 0 and json_type(document, '$.data') <> 'OBJECT'
+            when data_text is null then null
+            when len(data_keys) = 0 and json_type(document, '$.data') <> 'OBJECT'
                 then 'data is not an object'
-            when {has_repeats_sql("key_lists[2]")} then 'duplicate key in data'
-            when regexp_matches(attribute_texts[6], '(?s).[\[{{]')
+            when {has_repeats_sql("data_keys")} then 'duplicate key in data'
+            when regexp_matches(data_text, '(?s).[\[{{]')
                 and len(list_filter(
-                    json_extract(attribute_texts[6]::json, '$.*'),
+                    json_extract(data_text::json, '$.*'),
                     lambda member: left(member::varchar, 1) in ('{{', '[')
                 )) > 0
                 then 'data is not flat'
@@ -222,18 +221,24 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
         ),
         attributes as (
             select
-                read_path, line, is_blank,
+                read_path, line, is_blank, document,
+                key_lists[1] as keys,
+                key_lists[2] as data_keys,
                 attribute_texts[1] as event_id,
                 attribute_texts[2] as source,
                 attribute_texts[3] as event_type,
                 attribute_texts[4] as subject,
                 attribute_texts[5] as time_text,
-                coalesce(attribute_texts[6], '{{}}') as data,
-                {malformed} as malformed
+                attribute_texts[6] as data_text
             from extracted
         ),
         timed as (
-            select *, {time_sql("time_text")} as event_at from attributes
+            select
+                *,
+                coalesce(data_text, '{{}}') as data,
+                {malformed} as malformed,
+                {time_sql("time_text")} as event_at
+            from attributes
         ),
         judged as (
             select
