@@ -1,0 +1,64 @@
+"""The soundness check of a price book, run before anything is rated.
+
+Reads the CSV files of a price book as text and names every defect with its file, line and
+column. Only what the files alone can tell belongs here: accounts and usage are not known,
+and nothing is priced. A module per family of tables; a table that is added has its columns in
+records.py and its check in CHECKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dagster_project.lib.price_book.meters import check_meters
+from dagster_project.lib.price_book.prices import check_plans, check_prices, check_tiers
+from dagster_project.lib.price_book.records import (
+    COLUMNS,
+    OPTIONAL_FILES,
+    Defect,
+    Row,
+    Tables,
+    read,
+)
+from dagster_project.lib.price_book.reference import (
+    check_currencies,
+    check_seller,
+    check_tax_rates,
+)
+
+__all__ = ["COLUMNS", "Defect", "check_price_book"]
+
+CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
+    check_meters,
+    check_plans,
+    check_prices,
+    check_tiers,
+    check_currencies,
+    check_tax_rates,
+    check_seller,
+)
+
+
+def check_price_book(folder: Path) -> list[Defect]:
+    """Name everything that makes a price book unsafe to rate with.
+
+    Args:
+        folder: Holds the CSV files of the contract; other files are not looked at.
+    Returns: Defects ordered by file, row and column; empty when the book is sound. Rules
+        that compare files are checked only once every file and column is there.
+    """
+    tables: dict[str, list[Row]] = {}
+    defects: list[Defect] = []
+    for file in COLUMNS:
+        if file in OPTIONAL_FILES and not (folder / file).exists():
+            continue
+        rows, found = read(folder / file)
+        tables[file] = rows
+        defects += found
+    if not defects:
+        for check in CHECKS:
+            defects += check(tables)
+    order = list(COLUMNS)
+    unique = dict.fromkeys(defects)
+    return sorted(unique, key=lambda d: (order.index(d.file), d.row, d.column, d.message))

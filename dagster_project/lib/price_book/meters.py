@@ -1,0 +1,34 @@
+"""Rules for meters: what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dagster_project.lib.price_book.fields import (
+    QUANTITY_DIGITS,
+    decimal,
+    filter_pairs,
+    names,
+    one_of,
+    required,
+    unique,
+)
+from dagster_project.lib.price_book.records import Defect, Tables
+
+AGGREGATIONS = ("count", "sum", "max", "unique_count")
+LATER_AGGREGATIONS = ("min", "latest", "time_weighted", "percentile_95")
+
+
+def check_meters(tables: Tables) -> Iterator[Defect]:
+    """Check meters.csv."""
+    rows = tables["meters.csv"]
+    yield from unique(rows, "meter_code")
+    for row in rows:
+        yield from required(row, "meter_name", "event_type", "unit")
+        yield from one_of(row, "aggregation", AGGREGATIONS, LATER_AGGREGATIONS)
+        if row["aggregation"] in AGGREGATIONS and row["aggregation"] != "count":
+            yield from required(row, "value_property")
+        yield from filter_pairs(row, "filter")
+        yield from names(row, "dimensions")
+        yield from decimal(row, "rounding_increment", QUANTITY_DIGITS, above="0")
+        yield from decimal(row, "minimum_quantity", QUANTITY_DIGITS, at_least="0")

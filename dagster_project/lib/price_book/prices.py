@@ -1,0 +1,120 @@
+"""Rules for plans, prices and their tiers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from dagster_project.lib.price_book.fields import (
+    MONEY_DIGITS,
+    QUANTITY_DIGITS,
+    decimal,
+    empty,
+    number,
+    one_of,
+    refers,
+    required,
+    unique,
+    unsupported,
+)
+from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
+from dagster_project.lib.price_book.versions import check_versions
+
+PRICING_MODELS = ("flat", "per_unit", "tiered", "volume", "package")
+LATER_PRICING_MODELS = ("percentage", "dynamic")
+TIERED_MODELS = ("tiered", "volume")
+
+
+def check_plans(tables: Tables) -> Iterator[Defect]:
+    """Check plans.csv."""
+    rows, currencies = tables["plans.csv"], codes(tables, "currencies")
+    yield from unique(rows, "plan_code")
+    for row in rows:
+        yield from required(row, "plan_name", "currency_code")
+        yield from refers(row, "currency_code", currencies, "currencies.csv")
+        yield from one_of(row, "billing_interval", ("month",), ("quarter", "year"))
+
+
+def check_prices(tables: Tables) -> Iterator[Defect]:
+    """Check prices.csv: each row, and the versions of each charge."""
+    rows = tables["prices.csv"]
+    plans, meters = codes(tables, "plans"), codes(tables, "meters")
+    categories = codes(tables, "tax_rates")
+    yield from unique(rows, "price_id")
+    for row in rows:
+        yield from required(row, "plan_code", "charge_code", "charge_name")
+        yield from refers(row, "plan_code", plans, "plans.csv")
+        yield from refers(row, "meter_code", meters, "meters.csv")
+        yield from refers(row, "tax_category", categories, "tax_rates.csv")
+        yield from one_of(row, "billed", ("arrears",), ("advance",))
+        if row["prorated"].lower() not in ("", "true", "false"):
+            message = f"prorated {row['prorated']!r} is neither true nor false"
+            yield row.defect("prorated", message)
+        yield from unsupported(row, "minimum_amount", "maximum_amount", "dimension_filter")
+        yield from _check_price_model(row)
+    yield from check_versions(rows, ("plan_code", "charge_code", "subscription_id"))
+
+
+def _check_price_model(row: Row) -> Iterator[Defect]:
+    """Check that a price carries what its pricing model needs and nothing it ignores."""
+    model = row["pricing_model"]
+    yield from one_of(row, "pricing_model", PRICING_MODELS, LATER_PRICING_MODELS)
+    yield from decimal(row, "unit_price", MONEY_DIGITS)
+    yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
+    yield from decimal(row, "included_quantity", QUANTITY_DIGITS, at_least="0")
+    if model not in PRICING_MODELS:
+        return
+    if model == "flat":
+        yield from empty(row, "for a flat price", "meter_code", "included_quantity")
+    elif not row["meter_code"]:
+        yield row.defect("meter_code", f"a {model} price needs a meter")
+    if model in TIERED_MODELS:
+        yield from empty(row, f"for a {model} price, its tiers carry it", "unit_price")
+    else:
+        yield from required(row, "unit_price")
+    if model == "package":
+        yield from required(row, "package_size")
+    else:
+        yield from empty(row, f"for a {model} price", "package_size")
+
+
+def check_tiers(tables: Tables) -> Iterator[Defect]:
+    """Check price_tiers.csv: each row, and the tiers of each price."""
+    rows, prices = tables["price_tiers.csv"], tables["prices.csv"]
+    models = {price["price_id"]: price["pricing_model"] for price in prices}
+    price_ids = frozenset(models)
+    tiers: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        yield from required(row, "price_id", "unit_price")
+        yield from refers(row, "price_id", price_ids, "prices.csv")
+        yield from decimal(row, "up_to", QUANTITY_DIGITS, above="0")
+        yield from decimal(row, "unit_price", MONEY_DIGITS)
+        yield from decimal(row, "flat_amount", MONEY_DIGITS)
+        model = models.get(row["price_id"], "")
+        if model in PRICING_MODELS and model not in TIERED_MODELS:
+            yield row.defect("price_id", f"{row['price_id']!r} is {model} and takes no tiers")
+        tiers[row["price_id"]].append(row)
+    for price in prices:
+        if price["pricing_model"] in TIERED_MODELS and price["price_id"] not in tiers:
+            message = f"the {price['pricing_model']} price has no tiers in price_tiers.csv"
+            yield price.defect("pricing_model", message)
+    for group in tiers.values():
+        yield from _check_tier_order(group)
+
+
+def _check_tier_order(rows: list[Row]) -> Iterator[Defect]:
+    """Tiers are written from the lowest up, and only the last is open."""
+    for lower, upper in pairwise(rows):
+        low, high = number(lower, "up_to"), number(upper, "up_to")
+        if not lower["up_to"]:
+            message = f"the tier comes after the open one on row {lower.line}"
+            yield upper.defect("up_to", message)
+        elif low is not None and high is not None and high == low:
+            yield upper.defect("up_to", f"{upper['up_to']} is already on row {lower.line}")
+        elif low is not None and high is not None and high < low:
+            message = f"{upper['up_to']} is below the tier before it, {lower['up_to']}"
+            yield upper.defect("up_to", message)
+    if rows[-1]["up_to"]:
+        message = "the last tier is closed, and usage above it has no price"
+        yield rows[-1].defect("up_to", message)
