@@ -237,10 +237,15 @@ class Scenario:
 
 
 def write_csv(path: Path, columns: list[str], rows: Iterable[Row]) -> None:
-    """Write rows under the given header; a column a row lacks is empty."""
+    """Write rows under the given header; a column a row lacks is empty.
+
+    Columns beyond the header that rows have are optional ones, and stand after it.
+    """
+    rows = list(rows)
+    optional = dict.fromkeys(name for row in rows for name in row if name not in columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, columns, restval="")
+        writer = csv.DictWriter(handle, [*columns, *optional], restval="")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -2,6 +2,14 @@
 {% macro json_text(json, property) %}{{ adapter.dispatch('json_text', 'meterhouse')(json, property) }}{% endmacro %}
 {% macro duckdb__json_text(json, property) %}json_extract_string({{ json }}, {{ sql_text('$."' ~ property ~ '"') }}){% endmacro %}
 
+-- The same where the name of the property is an expression too.
+{% macro json_text_by_name(json, property) %}{{ adapter.dispatch('json_text_by_name', 'meterhouse')(json, property) }}{% endmacro %}
+{% macro duckdb__json_text_by_name(json, property) %}json_extract_string({{ json }}, '$."' || {{ property }} || '"'){% endmacro %}
+
+-- One row per part of a text.
+{% macro split_rows(text, separator) %}{{ adapter.dispatch('split_rows', 'meterhouse')(text, separator) }}{% endmacro %}
+{% macro duckdb__split_rows(text, separator) %}unnest(string_split({{ text }}, {{ sql_text(separator) }})){% endmacro %}
+
 -- Texts of several properties as a list, read in one pass; list items count from 1.
 {% macro json_texts(json, properties) %}{{ adapter.dispatch('json_texts', 'meterhouse')(json, properties) }}{% endmacro %}
 {% macro duckdb__json_texts(json, properties) %}json_extract_string({{ json }}, [{% for property in properties %}{{ ', ' if not loop.first }}{{ sql_text('$."' ~ property ~ '"') }}{% endfor %}]){% endmacro %}

@@ -6,13 +6,14 @@
         {% set rows = run_query(
             "select meter_code, event_type, aggregation, value_property, filter, dimensions,"
             ~ " cast(rounding_increment as varchar) as rounding_increment,"
-            ~ " cast(minimum_quantity as varchar) as minimum_quantity, meter_slot"
+            ~ " cast(minimum_quantity as varchar) as minimum_quantity, meter_slot, has_filtered_prices"
             ~ " from " ~ ref('stg_pricing__meters') ~ " order by event_type, meter_slot") %}
         {% for row in rows.rows %}
             {% do meters.append({
                 'meter_code': row[0], 'event_type': row[1], 'aggregation': row[2],
                 'value_property': row[3], 'filter': row[4], 'dimensions': row[5],
                 'rounding_increment': row[6], 'minimum_quantity': row[7], 'slot': row[8] | int,
+                'has_filtered_prices': row[9],
             }) %}
         {% endfor %}
     {% endif %}
@@ -85,6 +86,20 @@
     '{'
     {%- for name in meter.dimensions.split('|') %} || {{ sql_text((', ' if not loop.first else '') ~ '"' ~ name.strip() ~ '": ') }} || {{ json_quoted('dimension_text_' ~ (meter.dimension_names.index(name.strip()) + 1)) }}{% endfor %} || '}'
     {%- endif -%}
+{% endmacro %}
+
+-- All dimension values of one event, where whether it is rated depends on them; else nothing, so
+-- that events are not told apart for no reason.
+{% macro event_dimensions(meters) %}
+    {%- set first_meters = meters | selectattr('slot', 'equalto', 1) | selectattr('has_filtered_prices') | selectattr('dimension_names') | list -%}
+    {%- if first_meters -%}
+    case event_type
+        {% for meter in first_meters %}
+        when {{ sql_text(meter.event_type) }} then {% for name in meter.dimension_names %}{{ " || ', ' || " if not loop.first }}{{ json_quoted('dimension_text_' ~ loop.index) }}{% endfor %}
+        {% endfor %}
+        else ''
+    end
+    {%- else -%} '' {%- endif -%}
 {% endmacro %}
 
 -- One case expression over event types for one slot; `body` is called with each meter in it.

@@ -101,7 +101,9 @@ EDITS = [
     ("prices.csv", "flat,9.90,", "flat,9.90,7", 2, "package_size", "has to be empty"),
     ("prices.csv", ",,10,,,,", ",,10,5,,,", 3, "minimum_amount", "not supported yet"),
     ("prices.csv", ",,10,,,,", ",,10,,5,,", 3, "maximum_amount", "not supported yet"),
-    ("prices.csv", ",,10,,,,", ",,10,,,a=b,", 3, "dimension_filter", "not supported yet"),
+    ("prices.csv", ",,10,,,,", ",,10,,,a=b,", 3, "dimension_filter", "not a dimension"),
+    ("prices.csv", ",,10,,,,", ",,10,,,zone,", 3, "dimension_filter", "not a property=value"),
+    ("prices.csv", ",,10,,,,", ",,10,,,zone=a*b,", 3, "dimension_filter", "not at its end"),
     ("prices.csv", "arrears,true", "advance,true", 2, "billed", "not supported yet"),
     ("prices.csv", "arrears,true", "later,true", 2, "billed", "unknown"),
     ("prices.csv", "arrears,true", "arrears,maybe", 2, "prorated", "neither true nor false"),
@@ -232,3 +234,30 @@ def test_a_negotiated_price_is_not_an_overlap(tmp_path: Path) -> None:
     line = "call_9,p,calls,Calls,calls,per_unit,1,,,,,,arrears,false,,sub_1,2025-06-01,\n"
     book = SOUND | {"prices.csv": SOUND["prices.csv"] + line}
     assert check_price_book(write_book(tmp_path, book)) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_overlap"),
+    [
+        ("zone=55*", "zone=5511*", False),
+        ("zone=55*|44*", "zone=5511*|1*", False),
+        ("zone=55", "zone=55*", False),
+        ("zone=a|b", "zone=c", False),
+        ("zone=a|b", "zone=b|c", True),
+        ("zone=55*", "zone=55*|1*", True),
+        ("zone=a;kind=x", "zone=a;kind=y", False),
+        ("zone=a;kind=x", "zone=a", True),
+        ("zone=a", "kind=x", True),
+        ("zone=55*;kind=x*", "zone=5511*;kind=xy*", False),
+        ("zone=55*;kind=xy*", "zone=5511*;kind=x*", True),
+    ],
+)
+def test_filters_of_a_charge_that_take_the_same_usage_are_found(
+    tmp_path: Path, one: str, other: str, is_overlap: bool
+) -> None:
+    """Which of two prices an event pays would be a matter of chance."""
+    line = "{0}_1,p,rated,Rated,calls,per_unit,1,,,,,{1},arrears,,,,2025-01-01,2026-01-01\n"
+    rows = line.format("a", one) + line.format("b", other) + line.format("c", "")
+    book = SOUND | {"prices.csv": SOUND["prices.csv"] + rows}
+    found = [(d.row, d.column) for d in check_price_book(write_book(tmp_path, book))]
+    assert found == ([(8, "dimension_filter")] if is_overlap else [])

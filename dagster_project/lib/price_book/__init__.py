@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dagster_project.lib.price_book.filters import check_dimension_filters
 from dagster_project.lib.price_book.meters import check_meters
 from dagster_project.lib.price_book.prices import check_plans, check_prices, check_tiers
 from dagster_project.lib.price_book.records import (
@@ -33,6 +34,7 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_meters,
     check_plans,
     check_prices,
+    check_dimension_filters,
     check_tiers,
     check_currencies,
     check_tax_rates,

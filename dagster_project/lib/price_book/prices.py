@@ -24,6 +24,7 @@ from dagster_project.lib.price_book.versions import check_versions
 PRICING_MODELS = ("flat", "per_unit", "tiered", "volume", "package")
 LATER_PRICING_MODELS = ("percentage", "dynamic")
 TIERED_MODELS = ("tiered", "volume")
+VERSION_KEY = ("plan_code", "charge_code", "subscription_id", "dimension_filter")
 
 
 def check_plans(tables: Tables) -> Iterator[Defect]:
@@ -51,9 +52,9 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
         if row["prorated"].lower() not in ("", "true", "false"):
             message = f"prorated {row['prorated']!r} is neither true nor false"
             yield row.defect("prorated", message)
-        yield from unsupported(row, "minimum_amount", "maximum_amount", "dimension_filter")
+        yield from unsupported(row, "minimum_amount", "maximum_amount")
         yield from _check_price_model(row)
-    yield from check_versions(rows, ("plan_code", "charge_code", "subscription_id"))
+    yield from check_versions(rows, VERSION_KEY)
 
 
 def _check_price_model(row: Row) -> Iterator[Defect]:
@@ -66,7 +67,9 @@ def _check_price_model(row: Row) -> Iterator[Defect]:
     if model not in PRICING_MODELS:
         return
     if model == "flat":
-        yield from empty(row, "for a flat price", "meter_code", "included_quantity")
+        yield from empty(
+            row, "for a flat price", "meter_code", "included_quantity", "dimension_filter"
+        )
     elif not row["meter_code"]:
         yield row.defect("meter_code", f"a {model} price needs a meter")
     if model in TIERED_MODELS:

@@ -28,5 +28,6 @@ inner join tiers
     on lines.subscription_id = tiers.subscription_id
     and lines.term_from_at = tiers.term_from_at
     and lines.charge_code = tiers.charge_code
+    and lines.price_id = tiers.price_id
     and lines.dimension_values = tiers.dimension_values
     and lines.line_from_at = tiers.line_from_at

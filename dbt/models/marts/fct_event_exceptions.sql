@@ -33,6 +33,7 @@ exceptional_groups as (
         subject,
         event_type,
         taken_slots,
+        event_dimensions,
         usage_date,
         slice_from_at,
         fate,
@@ -71,6 +72,7 @@ exceptional_events as (
         and metered_events.subject = groups.subject
         and metered_events.event_type = groups.event_type
         and metered_events.taken_slots = groups.taken_slots
+        and metered_events.event_dimensions = groups.event_dimensions
         and metered_events.usage_date = groups.usage_date
         and coalesce(metered_events.slice_from_at, {{ beginning_of_time() }})
         = coalesce(groups.slice_from_at, {{ beginning_of_time() }})

@@ -1,6 +1,6 @@
--- Grain: one row per term, charge and span in which one price version holds.
+-- Grain: one row per term, charge, dimension filter and span in which one price version holds.
 -- A negotiated price replaces the plan's charge while it is valid; before and after, the plan's
--- own price holds.
+-- own price holds. One with a filter replaces the price of that filter, one without all of them.
 with
 
 terms as (
@@ -11,7 +11,26 @@ terms as (
 
 prices as (
 
-    select * from {{ ref('prices') }}
+    select
+        *,
+        coalesce(dimension_filter, '') as filter_text
+
+    from {{ ref('prices') }}
+
+),
+
+filters as (
+
+    select
+        plan_code,
+        charge_code,
+        filter_text,
+        max(case when filter_text <> '' then 1 else 0 end) over (
+            partition by plan_code, charge_code
+        ) = 1 as is_filtered
+
+    from prices
+    group by plan_code, charge_code, filter_text
 
 ),
 
@@ -21,7 +40,10 @@ offers as (
         terms.subscription_id,
         terms.term_from_at,
         prices.charge_code,
+        filters.filter_text,
+        filters.is_filtered,
         prices.price_id,
+        prices.filter_text = filters.filter_text as is_own_filter,
         case when coalesce(prices.subscription_id, '') = '' then 1 else 0 end as preference,
         greatest(
             terms.term_from_at,
@@ -45,16 +67,23 @@ offers as (
             coalesce(prices.subscription_id, '') = ''
             or prices.subscription_id = terms.subscription_id
         )
+    inner join filters
+        on prices.plan_code = filters.plan_code
+        and prices.charge_code = filters.charge_code
+        and (
+            prices.filter_text = filters.filter_text
+            or (prices.filter_text = '' and coalesce(prices.subscription_id, '') <> '')
+        )
 
 ),
 
 bounds as (
 
-    select subscription_id, term_from_at, charge_code, from_at as bound_at
+    select subscription_id, term_from_at, charge_code, filter_text, from_at as bound_at
     from offers
     where from_at < to_at
     union
-    select subscription_id, term_from_at, charge_code, to_at as bound_at
+    select subscription_id, term_from_at, charge_code, filter_text, to_at as bound_at
     from offers
     where from_at < to_at
 
@@ -65,7 +94,8 @@ spans as (
     select
         *,
         lead(bound_at) over (
-            partition by subscription_id, term_from_at, charge_code order by bound_at
+            partition by subscription_id, term_from_at, charge_code, filter_text
+            order by bound_at
         ) as next_bound_at
 
     from bounds
@@ -78,12 +108,16 @@ chosen as (
         spans.subscription_id,
         spans.term_from_at,
         spans.charge_code,
+        spans.filter_text,
         spans.bound_at as from_at,
         spans.next_bound_at as to_at,
         offers.price_id,
+        offers.is_filtered,
+        offers.is_own_filter,
         row_number() over (
             partition by
-                spans.subscription_id, spans.term_from_at, spans.charge_code, spans.bound_at
+                spans.subscription_id, spans.term_from_at, spans.charge_code,
+                spans.filter_text, spans.bound_at
             order by offers.preference, offers.price_id
         ) as choice
 
@@ -92,6 +126,7 @@ chosen as (
         on spans.subscription_id = offers.subscription_id
         and spans.term_from_at = offers.term_from_at
         and spans.charge_code = offers.charge_code
+        and spans.filter_text = offers.filter_text
         and spans.bound_at >= offers.from_at
         and spans.next_bound_at <= offers.to_at
 
@@ -102,18 +137,14 @@ marked as (
 
     select
         *,
-        case
-            when
-                price_id = lag(price_id)
-                    over (
-                        partition by subscription_id, term_from_at, charge_code order by from_at
-                    )
-                and from_at = lag(to_at) over (
-                    partition by subscription_id, term_from_at, charge_code order by from_at
-                )
-                then 0
-            else 1
-        end as starts_window
+        lag(price_id) over (
+            partition by subscription_id, term_from_at, charge_code, filter_text
+            order by from_at
+        ) as last_price_id,
+        lag(to_at) over (
+            partition by subscription_id, term_from_at, charge_code, filter_text
+            order by from_at
+        ) as last_to_at
 
     from chosen
     where choice = 1
@@ -124,8 +155,9 @@ numbered as (
 
     select
         *,
-        sum(starts_window) over (
-            partition by subscription_id, term_from_at, charge_code order by from_at
+        sum(case when price_id = last_price_id and from_at = last_to_at then 0 else 1 end) over (
+            partition by subscription_id, term_from_at, charge_code, filter_text
+            order by from_at
         ) as window_number
 
     from marked
@@ -136,8 +168,12 @@ select
     subscription_id,
     term_from_at,
     charge_code,
+    filter_text as dimension_filter,
     price_id,
+    is_filtered,
     min(from_at) as from_at,
     max(to_at) as to_at
 from numbered
-group by subscription_id, term_from_at, charge_code, price_id, window_number
+where is_own_filter
+group by
+    subscription_id, term_from_at, charge_code, filter_text, price_id, is_filtered, window_number

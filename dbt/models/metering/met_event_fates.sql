@@ -8,21 +8,15 @@ assigned as (
 
 ),
 
-charge_windows as (
+usage_windows as (
 
-    select * from {{ ref('met_charge_windows') }}
+    select * from {{ ref('met_usage_windows') }}
 
 ),
 
 periods as (
 
     select * from {{ ref('met_billing_periods') }}
-
-),
-
-prices as (
-
-    select * from {{ ref('prices') }}
 
 ),
 
@@ -42,20 +36,19 @@ priced_slices as (
 
     select distinct assigned.slice_key
     from assigned
-    inner join charge_windows
-        on assigned.subscription_id = charge_windows.subscription_id
-        and assigned.term_from_at = charge_windows.term_from_at
-        and assigned.first_event_at >= charge_windows.from_at
-        and assigned.first_event_at < charge_windows.to_at
+    inner join usage_windows
+        on assigned.subscription_id = usage_windows.subscription_id
+        and assigned.term_from_at = usage_windows.term_from_at
+        and assigned.meter_code = usage_windows.meter_code
+        and assigned.dimension_values = usage_windows.dimension_values
+        and assigned.first_event_at >= usage_windows.from_at
+        and assigned.first_event_at < usage_windows.to_at
     -- Usage before the first period is in no invoice, so it is not rated either.
     inner join periods
         on assigned.subscription_id = periods.subscription_id
         and assigned.term_from_at = periods.term_from_at
         and assigned.first_event_at >= periods.from_at
         and assigned.first_event_at < periods.to_at
-    inner join prices
-        on charge_windows.price_id = prices.price_id
-        and assigned.meter_code = prices.meter_code
     where assigned.slice_fate = 'metered'
 
 ),
@@ -70,6 +63,7 @@ groups as (
         assigned.event_type,
         assigned.event_state,
         assigned.taken_slots,
+        assigned.event_dimensions,
         assigned.usage_date,
         assigned.slice_from_at,
         assigned.slice_fate,
@@ -86,6 +80,7 @@ groups as (
         assigned.event_type,
         assigned.event_state,
         assigned.taken_slots,
+        assigned.event_dimensions,
         assigned.usage_date,
         assigned.slice_from_at,
         assigned.slice_fate
@@ -106,6 +101,7 @@ fates as (
         end as fate,
         case when slice_fate = 'rejected' then event_state else '' end as reason,
         taken_slots,
+        event_dimensions,
         slice_from_at,
         usage_date,
         record_count
@@ -121,6 +117,7 @@ fates as (
         'rejected' as fate,
         reason,
         '' as taken_slots,
+        '' as event_dimensions,
         null as slice_from_at,
         null as usage_date,
         count(*) as record_count
@@ -137,6 +134,7 @@ fates as (
         case when is_conflict then 'conflicting_duplicate' else 'duplicate' end as fate,
         '' as reason,
         '' as taken_slots,
+        '' as event_dimensions,
         null as slice_from_at,
         null as usage_date,
         count(*) as record_count
@@ -151,6 +149,7 @@ select
     subject,
     event_type,
     taken_slots,
+    event_dimensions,
     usage_date,
     slice_from_at,
     fate,
@@ -158,4 +157,5 @@ select
     cast(sum(record_count) as bigint) as event_count
 from fates
 group by
-    file_id, event_date, subject, event_type, taken_slots, usage_date, slice_from_at, fate, reason
+    file_id, event_date, subject, event_type, taken_slots, event_dimensions, usage_date,
+    slice_from_at, fate, reason

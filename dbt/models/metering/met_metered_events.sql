@@ -26,7 +26,8 @@ metered as (
         {{ slot_value(meters, 'slots.meter_slot', 'placed_events.value_quantity_') }}
             as value_quantity,
         {{ slot_value(meters, 'slots.meter_slot', 'placed_events.value_text_') }} as value_text,
-        {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values
+        {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values,
+        {{ event_dimensions(meters) }} as all_dimension_values
 
     from placed_events
     left join slots
@@ -47,6 +48,7 @@ select
     is_counted,
     meter_code,
     case when meter_code is null then '{}' else slot_dimension_values end as dimension_values,
+    case when taken_slots = '' then '' else all_dimension_values end as event_dimensions,
     usage_date,
     slice_from_at,
     case when meter_code is not null then value_quantity end as value_quantity,

@@ -27,7 +27,7 @@ keyed as (
         row_number() over (
             order by
                 event_date, file_id, subject, event_type, event_state, taken_slots, meter_code,
-                dimension_values, usage_date, slice_from_at
+                dimension_values, event_dimensions, usage_date, slice_from_at
         ) as slice_key
 
     from slices
@@ -62,6 +62,7 @@ select
     keyed.taken_slots,
     keyed.meter_code,
     keyed.dimension_values,
+    keyed.event_dimensions,
     keyed.usage_date,
     keyed.first_event_at,
     keyed.slice_from_at,

@@ -87,7 +87,8 @@ metered as (
         {{ is_counted_slot('grouped.taken_slots', 'slots.meter_slot') }} as is_counted,
         {{ slot_value(meters, 'slots.meter_slot', 'grouped.quantity_sum_') }} as quantity_sum,
         {{ slot_value(meters, 'slots.meter_slot', 'grouped.quantity_max_') }} as quantity_max,
-        {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values
+        {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values,
+        {{ event_dimensions(meters) }} as all_dimension_values
 
     from grouped
     left join slots
@@ -100,7 +101,8 @@ described as (
     select
         *,
         case when meter_code is null then '{}' else slot_dimension_values end
-            as dimension_values
+            as dimension_values,
+        case when taken_slots = '' then '' else all_dimension_values end as event_dimensions
 
     from metered
     where meter_code is not null or is_counted
@@ -119,6 +121,7 @@ aggregated as (
         taken_slots,
         meter_code,
         dimension_values,
+        event_dimensions,
         usage_date,
         slice_from_at,
         cast(sum(event_count) as bigint) as event_count,
@@ -140,6 +143,7 @@ aggregated as (
         taken_slots,
         meter_code,
         dimension_values,
+        event_dimensions,
         usage_date,
         slice_from_at
 
@@ -154,6 +158,7 @@ select
     aggregated.taken_slots,
     aggregated.meter_code,
     aggregated.dimension_values,
+    aggregated.event_dimensions,
     aggregated.usage_date,
     aggregated.slice_from_at,
     aggregated.event_count,

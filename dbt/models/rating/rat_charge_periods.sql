@@ -1,4 +1,4 @@
--- Grain: one row per term, charge, price version and billing period in which it is active.
+-- Grain: one row per term, charge, dimension filter, price version and billing period in which it is active.
 with
 
 charge_windows as (
@@ -37,6 +37,7 @@ select
     prices.charge_code,
     prices.charge_name,
     prices.price_id,
+    charge_windows.dimension_filter,
     nullif(prices.meter_code, '') as meter_code,
     prices.pricing_model,
     {{ as_price('prices.unit_price') }} as unit_price,

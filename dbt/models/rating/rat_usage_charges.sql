@@ -13,12 +13,14 @@ tier_amounts as (
         subscription_id,
         term_from_at,
         charge_code,
+        price_id,
         dimension_values,
         line_from_at,
         {{ as_amount('sum(exact_amount)') }} as exact_amount
 
     from {{ ref('rat_usage_tiers') }}
-    group by subscription_id, term_from_at, charge_code, dimension_values, line_from_at
+    group by
+        subscription_id, term_from_at, charge_code, price_id, dimension_values, line_from_at
 
 )
 
@@ -62,5 +64,6 @@ left join tier_amounts
     on quantities.subscription_id = tier_amounts.subscription_id
     and quantities.term_from_at = tier_amounts.term_from_at
     and quantities.charge_code = tier_amounts.charge_code
+    and quantities.price_id = tier_amounts.price_id
     and quantities.dimension_values = tier_amounts.dimension_values
     and quantities.line_from_at = tier_amounts.line_from_at

@@ -22,63 +22,92 @@ unique_values as (
 
 ),
 
+usage_windows as (
+
+    select * from {{ ref('met_usage_windows') }}
+
+),
+
 meters as (
 
     select * from {{ ref('stg_pricing__meters') }}
 
 ),
 
-summed as (
+-- Which dimension values the price of a charge period takes, and when.
+scopes as (
 
     select
         charge_periods.subscription_id,
         charge_periods.term_from_at,
         charge_periods.charge_code,
+        charge_periods.price_id,
         charge_periods.line_from_at,
-        assigned.dimension_values,
+        charge_periods.meter_code,
+        usage_windows.dimension_values,
+        greatest(charge_periods.line_from_at, usage_windows.from_at) as from_at,
+        least(charge_periods.line_to_at, usage_windows.to_at) as to_at
+
+    from charge_periods
+    inner join usage_windows
+        on charge_periods.subscription_id = usage_windows.subscription_id
+        and charge_periods.term_from_at = usage_windows.term_from_at
+        and charge_periods.charge_code = usage_windows.charge_code
+        and charge_periods.price_id = usage_windows.price_id
+        and charge_periods.line_from_at < usage_windows.to_at
+        and charge_periods.line_to_at > usage_windows.from_at
+
+),
+
+summed as (
+
+    select
+        scopes.subscription_id,
+        scopes.term_from_at,
+        scopes.charge_code,
+        scopes.price_id,
+        scopes.line_from_at,
+        scopes.dimension_values,
         sum(assigned.event_count) as event_count,
         {{ as_quantity('sum(assigned.quantity_sum)') }} as quantity_sum,
         {{ as_quantity('max(assigned.quantity_max)') }} as quantity_max
 
-    from charge_periods
+    from scopes
     inner join assigned
-        on charge_periods.subscription_id = assigned.subscription_id
-        and charge_periods.term_from_at = assigned.term_from_at
-        and charge_periods.meter_code = assigned.meter_code
-        and assigned.first_event_at >= charge_periods.line_from_at
-        and assigned.first_event_at < charge_periods.line_to_at
+        on scopes.subscription_id = assigned.subscription_id
+        and scopes.term_from_at = assigned.term_from_at
+        and scopes.meter_code = assigned.meter_code
+        and scopes.dimension_values = assigned.dimension_values
+        and assigned.first_event_at >= scopes.from_at
+        and assigned.first_event_at < scopes.to_at
     group by
-        charge_periods.subscription_id,
-        charge_periods.term_from_at,
-        charge_periods.charge_code,
-        charge_periods.line_from_at,
-        assigned.dimension_values
+        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
+        scopes.line_from_at, scopes.dimension_values
 
 ),
 
 counted as (
 
     select
-        charge_periods.subscription_id,
-        charge_periods.term_from_at,
-        charge_periods.charge_code,
-        charge_periods.line_from_at,
-        unique_values.dimension_values,
+        scopes.subscription_id,
+        scopes.term_from_at,
+        scopes.charge_code,
+        scopes.price_id,
+        scopes.line_from_at,
+        scopes.dimension_values,
         count(distinct unique_values.value_text) as value_count
 
-    from charge_periods
+    from scopes
     inner join unique_values
-        on charge_periods.subscription_id = unique_values.subscription_id
-        and charge_periods.term_from_at = unique_values.term_from_at
-        and charge_periods.meter_code = unique_values.meter_code
-        and unique_values.first_event_at >= charge_periods.line_from_at
-        and unique_values.first_event_at < charge_periods.line_to_at
+        on scopes.subscription_id = unique_values.subscription_id
+        and scopes.term_from_at = unique_values.term_from_at
+        and scopes.meter_code = unique_values.meter_code
+        and scopes.dimension_values = unique_values.dimension_values
+        and unique_values.first_event_at >= scopes.from_at
+        and unique_values.first_event_at < scopes.to_at
     group by
-        charge_periods.subscription_id,
-        charge_periods.term_from_at,
-        charge_periods.charge_code,
-        charge_periods.line_from_at,
-        unique_values.dimension_values
+        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
+        scopes.line_from_at, scopes.dimension_values
 
 ),
 
@@ -105,11 +134,13 @@ measured as (
         on charge_periods.subscription_id = summed.subscription_id
         and charge_periods.term_from_at = summed.term_from_at
         and charge_periods.charge_code = summed.charge_code
+        and charge_periods.price_id = summed.price_id
         and charge_periods.line_from_at = summed.line_from_at
     left join counted
         on charge_periods.subscription_id = counted.subscription_id
         and charge_periods.term_from_at = counted.term_from_at
         and charge_periods.charge_code = counted.charge_code
+        and charge_periods.price_id = counted.price_id
         and charge_periods.line_from_at = counted.line_from_at
         and summed.dimension_values = counted.dimension_values
 

@@ -30,14 +30,13 @@ metered as (
         end) as quantity
 
     from {{ ref('met_usage_assigned') }} as assigned
-    inner join {{ ref('met_charge_windows') }} as windows
+    inner join {{ ref('met_usage_windows') }} as windows
         on assigned.subscription_id = windows.subscription_id
         and assigned.term_from_at = windows.term_from_at
+        and assigned.meter_code = windows.meter_code
+        and assigned.dimension_values = windows.dimension_values
         and assigned.first_event_at >= windows.from_at
         and assigned.first_event_at < windows.to_at
-    inner join {{ ref('prices') }} as prices
-        on windows.price_id = prices.price_id
-        and assigned.meter_code = prices.meter_code
     inner join first_periods
         on assigned.subscription_id = first_periods.subscription_id
         and assigned.term_from_at = first_periods.term_from_at

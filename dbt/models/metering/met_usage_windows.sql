@@ -1,0 +1,143 @@
+-- Grain: one row per term, metered charge, dimension values seen and span in which one price
+-- takes them. Where the prices of the charge have filters, that is the negotiated one before the
+-- plan's, then the one of most weight. Usage that no window holds is unpriced.
+with
+
+charge_windows as (
+
+    select
+        charge_windows.*,
+        prices.meter_code,
+        case when coalesce(prices.subscription_id, '') = '' then 1 else 0 end as preference
+
+    from {{ ref('met_charge_windows') }} as charge_windows
+    inner join {{ ref('prices') }} as prices
+        on charge_windows.price_id = prices.price_id
+    where coalesce(prices.meter_code, '') <> ''
+
+),
+
+matches as (
+
+    select * from {{ ref('met_price_matches') }}
+
+),
+
+seen as (
+
+    select distinct
+        subscription_id,
+        term_from_at,
+        meter_code,
+        dimension_values
+
+    from {{ ref('met_usage_assigned') }}
+    where slice_fate = 'metered'
+
+),
+
+seen_windows as (
+
+    select
+        charge_windows.*,
+        seen.dimension_values
+
+    from charge_windows
+    inner join seen
+        on charge_windows.subscription_id = seen.subscription_id
+        and charge_windows.term_from_at = seen.term_from_at
+        and charge_windows.meter_code = seen.meter_code
+
+),
+
+offers as (
+
+    select
+        seen_windows.*,
+        matches.match_rank
+
+    from seen_windows
+    inner join matches
+        on seen_windows.price_id = matches.price_id
+        and seen_windows.dimension_values = matches.dimension_values
+    where seen_windows.is_filtered
+
+),
+
+bounds as (
+
+    select subscription_id, term_from_at, charge_code, dimension_values, from_at as bound_at
+    from offers
+    union
+    select subscription_id, term_from_at, charge_code, dimension_values, to_at as bound_at
+    from offers
+
+),
+
+spans as (
+
+    select
+        *,
+        lead(bound_at) over (
+            partition by subscription_id, term_from_at, charge_code, dimension_values
+            order by bound_at
+        ) as next_bound_at
+
+    from bounds
+
+),
+
+ranked as (
+
+    select
+        spans.subscription_id,
+        spans.term_from_at,
+        spans.charge_code,
+        spans.dimension_values,
+        offers.price_id,
+        offers.meter_code,
+        spans.bound_at as from_at,
+        spans.next_bound_at as to_at,
+        row_number() over (
+            partition by
+                spans.subscription_id, spans.term_from_at, spans.charge_code,
+                spans.dimension_values, spans.bound_at
+            order by offers.preference, offers.match_rank desc, offers.price_id
+        ) as choice
+
+    from spans
+    inner join offers
+        on spans.subscription_id = offers.subscription_id
+        and spans.term_from_at = offers.term_from_at
+        and spans.charge_code = offers.charge_code
+        and spans.dimension_values = offers.dimension_values
+        and spans.bound_at >= offers.from_at
+        and spans.next_bound_at <= offers.to_at
+
+)
+
+select
+    subscription_id,
+    term_from_at,
+    charge_code,
+    price_id,
+    meter_code,
+    dimension_values,
+    from_at,
+    to_at
+from seen_windows
+where not is_filtered
+
+union all
+
+select
+    subscription_id,
+    term_from_at,
+    charge_code,
+    price_id,
+    meter_code,
+    dimension_values,
+    from_at,
+    to_at
+from ranked
+where choice = 1
