@@ -6,54 +6,99 @@
     {% set zones, local_days, cuts = ref('met_subject_zones'), ref('met_local_days'), ref('met_subject_cuts') %}
     {% set meters, voids = ref('stg_pricing__meters'), ref('stg_usage__voids') %}
     {% set usage_events = source('raw', 'usage_events') %}
-    {% if not execute or not slices_exist() %}
+    {% if not execute or not metering_exists(['met_usage_slices', 'met_unique_values']) %}
         {{ return('true') }}
     {% endif %}
     {% set slices = 'metering.met_usage_slices' %}
+    {% set first_cut = last_cut('cuts.cut_ats', 'slices.first_event_at') %}
+    {% set final_cut = last_cut('cuts.cut_ats', 'slices.last_event_at') %}
     {% set days = run_query(
-        "with slices as (select * from " ~ slices ~ "), "
-        ~ "zones as (select * from " ~ zones ~ "), "
-        ~ "local_days as (select * from " ~ local_days ~ "), "
-        ~ "cuts as (select * from " ~ cuts ~ "), "
-        ~ "types as (select distinct event_type, event_type_hash from " ~ meters ~ "), "
-        ~ "spans as (select event_date, subject, event_type, event_type_hash, usage_date, slice_from_at,"
-        ~ " min(first_event_at) as first_event_at, max(last_event_at) as last_event_at"
-        ~ " from slices group by event_date, subject, event_type, event_type_hash, usage_date, slice_from_at) "
-        ~ "select distinct cast(event_at as date) as event_date from " ~ usage_events
-        ~ " where load_id > (select coalesce(max(metered_load_id), 0) from slices) "
+        "select distinct cast(event_at as date) as event_date from " ~ usage_events
+        ~ " where load_id > (select coalesce(max(metered_load_id), 0) from " ~ slices ~ ") "
         ~ "union select event_date from (select event_date, count(*) as voided_count, 0 as metered_count from "
         ~ voids ~ " group by event_date union all select event_date, 0, sum(record_count)"
-        ~ " from slices where event_state = 'voided' group by event_date) as voids"
+        ~ " from " ~ slices ~ " where event_state = 'voided' group by event_date) as voids"
         ~ " group by event_date having sum(voided_count) <> sum(metered_count) "
-        ~ "union select spans.event_date from spans inner join cuts on spans.subject = cuts.subject"
-        ~ " and spans.event_date = cuts.event_date where "
-        ~ "coalesce(" ~ last_cut('cuts.cut_ats', 'spans.first_event_at') ~ ", spans.first_event_at) <> "
-        ~ "coalesce(" ~ last_cut('cuts.cut_ats', 'spans.last_event_at') ~ ", spans.first_event_at) "
-        ~ "union select spans.event_date from spans left join zones on spans.subject = zones.subject"
-        ~ " inner join local_days on coalesce(zones.timezone, 'UTC') = local_days.timezone"
-        ~ " and spans.event_date = local_days.event_date where spans.usage_date <> case when"
-        ~ " spans.first_event_at < local_days.next_midnight_at then local_days.local_date else local_days.next_local_date end"
-        ~ " or spans.usage_date <> case when spans.last_event_at < local_days.next_midnight_at"
-        ~ " then local_days.local_date else local_days.next_local_date end "
-        ~ "union select spans.event_date from spans left join types on spans.event_type = types.event_type"
-        ~ " where spans.event_type_hash <> coalesce(types.event_type_hash, '') order by 1"
+        ~ "union select distinct slices.event_date from " ~ slices ~ " as slices"
+        ~ " left join " ~ zones ~ " as zones on slices.subject = zones.subject"
+        ~ " left join " ~ local_days ~ " as local_days on coalesce(zones.timezone, 'UTC') = local_days.timezone"
+        ~ " and slices.event_date = local_days.event_date"
+        ~ " left join " ~ cuts ~ " as cuts on slices.subject = cuts.subject and slices.event_date = cuts.event_date"
+        ~ " left join (select distinct event_type, event_type_hash from " ~ meters ~ ") as types"
+        ~ " on slices.event_type = types.event_type"
+        ~ " where slices.event_type_hash <> coalesce(types.event_type_hash, '')"
+        ~ " or coalesce(slices.slice_from_at, " ~ beginning_of_time() ~ ") <> coalesce(" ~ first_cut ~ ", " ~ beginning_of_time() ~ ")"
+        ~ " or coalesce(slices.slice_from_at, " ~ beginning_of_time() ~ ") <> coalesce(" ~ final_cut ~ ", " ~ beginning_of_time() ~ ")"
+        ~ " or slices.usage_date <> case when slices.first_event_at < local_days.next_midnight_at"
+        ~ " then local_days.local_date else local_days.next_local_date end"
+        ~ " or slices.usage_date <> case when slices.last_event_at < local_days.next_midnight_at"
+        ~ " then local_days.local_date else local_days.next_local_date end order by 1"
     ).columns[0].values() %}
     {% if not days %}
         {{ return('false') }}
     {% endif %}
-    {% set literals = [] %}
-    {% for day in days %}{% do literals.append("date '" ~ day ~ "'") %}{% endfor %}
     {{ return(
         "event_at >= timestamp '" ~ days[0] ~ " 00:00:00' and event_at < timestamp '" ~ days[-1]
-        ~ " 00:00:00' + interval '1' day and event_date in (" ~ literals | join(', ') ~ ")"
+        ~ " 00:00:00' + interval '1' day and " ~ in_dates('event_date', days)
     ) }}
 {% endmacro %}
 
+-- A filter on the days to be assigned anew: metered since, or used by a subject of other terms.
+{% macro in_unassigned_days() %}
+    {% set slices, zones = ref('met_usage_slices'), ref('met_subject_zones') %}
+    {% if not execute or not metering_exists(['met_usage_assigned']) %}
+        {{ return('true') }}
+    {% endif %}
+    {% set assigned = 'metering.met_usage_assigned' %}
+    {% set days = run_query(
+        "select event_date from ("
+        ~ "select event_date, metering_number, 1 as side from " ~ slices ~ " group by event_date, metering_number"
+        ~ " union all select event_date, metering_number, -1 from " ~ assigned ~ " group by event_date, metering_number"
+        ~ ") as sides group by event_date, metering_number having sum(side) <> 0 "
+        ~ "union select distinct assigned.event_date from " ~ assigned ~ " as assigned"
+        ~ " left join " ~ zones ~ " as zones on assigned.subject = zones.subject"
+        ~ " where assigned.subject_hash <> coalesce(zones.subject_hash, '') order by 1"
+    ).columns[0].values() %}
+    {{ return(in_dates('event_date', days) if days else 'false') }}
+{% endmacro %}
+
+-- A filter on the days whose unrated usage is not what its events were last read for.
+{% macro in_changed_unrated_days() %}
+    {% set unrated_days = ref('met_unrated_days') %}
+    {% if not execute or not metering_exists(['met_unrated_events']) %}
+        {{ return('true') }}
+    {% endif %}
+    {% set days = run_query(
+        "select days.event_date from " ~ unrated_days ~ " as days left join"
+        ~ " (select distinct event_date, unrated_hash from metering.met_unrated_events) as events"
+        ~ " on days.event_date = events.event_date and days.unrated_hash = events.unrated_hash"
+        ~ " where events.event_date is null order by 1"
+    ).columns[0].values() %}
+    {{ return(in_dates('event_date', days) if days else 'false') }}
+{% endmacro %}
+
+-- Days as a filter; no days are a filter that nothing passes, so ask before.
+{% macro in_dates(column, days) %}
+    {% set literals = [] %}
+    {% for day in days %}{% do literals.append("date '" ~ day ~ "'") %}{% endfor %}
+    {{ return(column ~ ' in (' ~ literals | join(', ') ~ ')') }}
+{% endmacro %}
+
+-- One more than the number of the last metering, 1 for the first.
+{% macro next_metering_number() %}
+    {% if not execute or not metering_exists(['met_usage_slices']) %}
+        {{ return(1) }}
+    {% endif %}
+    {{ return(run_query("select coalesce(max(metering_number), 0) + 1 from metering.met_usage_slices").columns[0].values()[0]) }}
+{% endmacro %}
+
 -- False on a first build and under --full-refresh: then every day is metered.
-{% macro slices_exist() %}
-    {{ return(
-        not flags.FULL_REFRESH
-        and adapter.get_relation(target.database, 'metering', 'met_usage_slices') is not none
-        and adapter.get_relation(target.database, 'metering', 'met_unique_values') is not none
-    ) }}
+{% macro metering_exists(tables) %}
+    {% if flags.FULL_REFRESH %}
+        {{ return(false) }}
+    {% endif %}
+    {% for table in tables if adapter.get_relation(target.database, 'metering', table) is none %}
+        {{ return(false) }}
+    {% endfor %}
+    {{ return(true) }}
 {% endmacro %}

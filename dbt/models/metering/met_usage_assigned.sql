@@ -1,10 +1,19 @@
 -- Grain: one row per usage slice, with the term it belongs to, or the reason it has none.
 -- No slice straddles a change, so its first event stands for all of them.
+-- Incremental by day: a day is assigned anew when it was metered anew, or when a subject with
+-- usage in it has other terms now.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='event_date',
+    on_schema_change='fail'
+) }}
 with
 
 slices as (
 
     select * from {{ ref('met_usage_slices') }}
+    where {{ in_unassigned_days() }}
 
 ),
 
@@ -20,15 +29,11 @@ zones as (
 
 ),
 
-keyed as (
+instants as (
 
-    select
-        *,
-        row_number() over (
-            order by
-                event_date, file_id, subject, event_type, event_state, taken_slots, meter_code,
-                dimension_values, event_dimensions, usage_date, slice_from_at
-        ) as slice_key
+    select distinct
+        subject,
+        first_event_at
 
     from slices
 
@@ -37,53 +42,57 @@ keyed as (
 matched as (
 
     select
-        keyed.slice_key,
+        instants.subject,
+        instants.first_event_at,
         count(*) as term_count,
         min(subjects.subscription_id) as subscription_id,
         min(subjects.term_from_at) as term_from_at,
         min(subjects.customer_id) as customer_id
 
-    from keyed
+    from instants
     inner join subjects
-        on keyed.subject = subjects.subject
-        and keyed.first_event_at >= subjects.from_at
-        and keyed.first_event_at < subjects.to_at
-    group by keyed.slice_key
+        on instants.subject = subjects.subject
+        and instants.first_event_at >= subjects.from_at
+        and instants.first_event_at < subjects.to_at
+    group by instants.subject, instants.first_event_at
 
 )
 
 select
-    keyed.slice_key,
-    keyed.event_date,
-    keyed.file_id,
-    keyed.subject,
-    keyed.event_type,
-    keyed.event_state,
-    keyed.taken_slots,
-    keyed.meter_code,
-    keyed.dimension_values,
-    keyed.event_dimensions,
-    keyed.usage_date,
-    keyed.first_event_at,
-    keyed.slice_from_at,
-    keyed.event_count,
-    keyed.record_count,
-    keyed.quantity_sum,
-    keyed.quantity_max,
+    slices.event_date,
+    slices.file_id,
+    slices.subject,
+    slices.event_type,
+    slices.event_state,
+    slices.taken_slots,
+    slices.meter_code,
+    slices.dimension_values,
+    slices.event_dimensions,
+    slices.usage_date,
+    slices.first_event_at,
+    slices.last_event_at,
+    slices.slice_from_at,
+    slices.event_count,
+    slices.record_count,
+    slices.quantity_sum,
+    slices.quantity_max,
     case when matched.term_count = 1 then matched.subscription_id end as subscription_id,
     case when matched.term_count = 1 then matched.term_from_at end as term_from_at,
     case when matched.term_count = 1 then matched.customer_id end as customer_id,
     case
-        when keyed.event_state = 'voided' then 'voided'
-        when keyed.event_state <> 'standing' then 'rejected'
-        when keyed.meter_code is null then 'unmetered'
+        when slices.event_state = 'voided' then 'voided'
+        when slices.event_state <> 'standing' then 'rejected'
+        when slices.meter_code is null then 'unmetered'
         when zones.subject is null then 'unknown_subject'
         when matched.term_count is null then 'no_active_subscription'
         when matched.term_count > 1 then 'ambiguous_subscription'
         else 'metered'
-    end as slice_fate
-from keyed
+    end as slice_fate,
+    coalesce(zones.subject_hash, '') as subject_hash,
+    slices.metering_number
+from slices
 left join matched
-    on keyed.slice_key = matched.slice_key
+    on slices.subject = matched.subject
+    and slices.first_event_at = matched.first_event_at
 left join zones
-    on keyed.subject = zones.subject
+    on slices.subject = zones.subject

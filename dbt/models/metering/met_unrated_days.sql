@@ -1,0 +1,28 @@
+-- Grain: one row per UTC day with usage that no charge rates; the hash changes with that usage.
+with
+
+unrated_slices as (
+
+    select * from {{ ref('met_unrated_slices') }}
+
+),
+
+described as (
+
+    select
+        event_date,
+        concat_ws(
+            '|', cast(file_id as varchar), subject, event_type, event_state, taken_slots,
+            event_dimensions, cast(usage_date as varchar), cast(slice_from_at as varchar), fate,
+            cast(record_count as varchar)
+        ) as slice_text
+
+    from unrated_slices
+
+)
+
+select
+    event_date,
+    md5({{ joined_text('slice_text', 'slice_text') }}) as unrated_hash
+from described
+group by event_date

@@ -1,0 +1,41 @@
+-- Grain: one row per landed event that repeats the source and id of an earlier one, with content.
+-- Appended load by load: nothing that landed changes, and finding the content of a few events
+-- would read the whole history otherwise.
+{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail') }}
+{% if is_incremental() %}
+    {% set query = 'select coalesce(max(load_id), 0) from ' ~ this %}
+    {% set last_load_id = run_query(query).columns[0].values()[0] %}
+{% else %}
+    {% set last_load_id = 0 %}
+{% endif %}
+with
+
+repeats as (
+
+    select * from {{ source('raw', 'repeated_events') }}
+    where load_id > {{ last_load_id }}
+
+),
+
+events as (
+
+    select * from {{ source('raw', 'usage_events') }}
+    where load_id > {{ last_load_id }}
+
+)
+
+select
+    repeats.load_id,
+    repeats.file_id,
+    repeats.position,
+    case when repeats.is_conflict then 'conflicting_duplicate' else 'duplicate' end as fate,
+    events.source,
+    events.event_id,
+    events.event_type,
+    events.subject,
+    events.event_at,
+    events.data
+from repeats
+inner join events
+    on repeats.file_id = events.file_id
+    and repeats.position = events.position
