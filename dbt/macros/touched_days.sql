@@ -102,3 +102,11 @@
     {% endfor %}
     {{ return(true) }}
 {% endmacro %}
+
+-- Newest load that the model holds already, 0 on a first build and under --full-refresh.
+{% macro last_read_load_id() %}
+    {% if not execute or not is_incremental() %}
+        {{ return(0) }}
+    {% endif %}
+    {{ return(run_query('select coalesce(max(load_id), 0) from ' ~ this).columns[0].values()[0]) }}
+{% endmacro %}

@@ -386,7 +386,8 @@ def insert_repeats(load: Load) -> int:
         candidates += f"""
             union
             select event_hash from raw.usage_events
-            where file_id < {load.first_file_id} and event_hash in (select event_hash {fresh})"""
+            where file_id < {load.first_file_id}
+                and event_hash in (select event_hash {fresh})"""
     execute(f"create or replace temp table ingest_candidates as {candidates}")
     execute(
         f"""

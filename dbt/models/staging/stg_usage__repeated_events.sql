@@ -2,25 +2,19 @@
 -- Appended load by load: nothing that landed changes, and finding the content of a few events
 -- would read the whole history otherwise.
 {{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail') }}
-{% if is_incremental() %}
-    {% set query = 'select coalesce(max(load_id), 0) from ' ~ this %}
-    {% set last_load_id = run_query(query).columns[0].values()[0] %}
-{% else %}
-    {% set last_load_id = 0 %}
-{% endif %}
 with
 
 repeats as (
 
     select * from {{ source('raw', 'repeated_events') }}
-    where load_id > {{ last_load_id }}
+    where load_id > {{ last_read_load_id() }}
 
 ),
 
 events as (
 
     select * from {{ source('raw', 'usage_events') }}
-    where load_id > {{ last_load_id }}
+    where load_id > {{ last_read_load_id() }}
 
 )
 
