@@ -1,4 +1,4 @@
--- Grain: one row per tax rate and invoice.
+-- Grain: one row per tax code, rate and invoice.
 -- Drafts as rated today, issued ones as they stand in the ledger.
 select
     invoice_id,
