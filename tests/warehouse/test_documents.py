@@ -586,7 +586,7 @@ def test_the_german_invoice_says_what_finance_would_sign(rendered: Path):
         ),
         (
             "draft-tokyo-JPY",
-            ["Draft", "東京電算株式会社", "JPY 13,200", "1.2", "1 Jan 2026 – 31 Jan 2026"],
+            ["DRAFT", "東京電算株式会社", "JPY 13,200", "1.2", "1 Jan 2026 – 31 Jan 2026"],
         ),
         ("draft-gulf-KWD", ["3,703.703", "1,234.5678", "No tax is charged"]),
     ],
@@ -605,9 +605,21 @@ def test_a_draft_carries_draft_and_no_number(marts: Marts):
         invoice.row.invoice_id: invoice for invoice in read_invoices(marts.connection, PERIOD)
     }
     view = build_view(invoices["i-br"], language("pt-BR"))
-    assert (view["is_draft"], view["number"], view["draft"]) == (True, "", "Rascunho")
-    assert view["facts"][0] == {"label": "Número", "value": "Rascunho"}
+    assert (view["is_draft"], view["number"], view["draft"]) == (True, "", "DRAFT · Rascunho")
+    assert view["facts"][0] == {"label": "Número", "value": "DRAFT · Rascunho"}
     assert view["facts"][1]["value"] == "—"
+
+
+def test_drafts_and_only_drafts_say_draft_on_page_and_pdf(rendered: Path):
+    """Without it somebody who does not read Portuguese would pay a Rascunho."""
+    stems = {path.stem for path in rendered.glob("*.html")} - {"index"}
+    drafts = {stem for stem in stems if stem.startswith("draft-")}
+    assert len(drafts) > 2
+    assert stems - drafts
+    for stem in stems:
+        assert ("DRAFT" in page_text(rendered / f"{stem}.html")) == (stem in drafts), stem
+        # The title of the PDF, which stands uncompressed in its metadata.
+        assert (b"DRAFT" in (rendered / f"{stem}.pdf").read_bytes()) == (stem in drafts), stem
 
 
 def test_hostile_names_stay_text(rendered: Path):

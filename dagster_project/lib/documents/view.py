@@ -21,6 +21,8 @@ from dagster_project.lib.documents.formatting import (
 )
 from dagster_project.lib.documents.records import Invoice, InvoiceLine, InvoiceRow, InvoiceTier
 
+# In every language: whoever pays an invoice by mistake may not read the language of its draft.
+DRAFT_MARK = "DRAFT"
 _NOTHING = "\u2014"
 # An exact tier amount may have 24 decimals; past ten the page approximates and says so.
 # The JSON document always has all of them.
@@ -65,7 +67,8 @@ def build_view(invoice: Invoice, language: Language) -> dict[str, Any]:
         "number": number,
         "heading": f"{title} {number}".strip(),
         "is_draft": row.invoice_status != "issued",
-        "draft": labels["draft"],
+        "draft_mark": DRAFT_MARK,
+        "draft": draft_words(language),
         "draft_notice": labels["draft_notice"],
         "seller": _party(page, "seller"),
         "customer": _party(page, "customer"),
@@ -136,12 +139,18 @@ def _due_date(page: _Page) -> str:
     return page.language.date(issued_on + timedelta(days=row.payment_terms_days))
 
 
+def draft_words(language: Language) -> str:
+    """DRAFT, and the language's own word beside it where that is another."""
+    word = language.labels["draft"]
+    return DRAFT_MARK if word.upper() == DRAFT_MARK else f"{DRAFT_MARK} · {word}"
+
+
 def _facts(page: _Page) -> list[dict[str, str]]:
     """The head of the page: number, dates, period, customer."""
     row, language = page.invoice, page.language
     issued_on = to_local(row.issued_at, page.zone).date() if row.issued_at else None
     facts = [
-        ("number", clean_text(row.invoice_number) or language.labels["draft"]),
+        ("number", clean_text(row.invoice_number) or draft_words(language)),
         ("issue_date", language.date(issued_on) if issued_on else _NOTHING),
     ]
     if _is_payable(row):
