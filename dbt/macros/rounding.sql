@@ -26,14 +26,21 @@
 
 {% macro share(amount, part, whole) %}{{ adapter.dispatch('share', 'meterhouse')(amount, part, whole) }}{% endmacro %}
 
--- amount (12 places) * part / whole, half away from zero at the 24th place.
+-- amount (12 places) * part / whole, half away from zero at the 24th place; null where it does
+-- not fit.
 {% macro duckdb__share(amount, part, whole) %}
-    {{ as_amount("cast(sign(" ~ amount ~ ") * ((abs(" ~ scaled_integer(as_price(amount)) ~ ") * " ~ part
+    try({{ as_amount("cast(sign(" ~ amount ~ ") * ((abs(" ~ scaled_integer(as_price(amount)) ~ ") * " ~ part
         ~ " * 1000000000000::hugeint * 2 + " ~ whole ~ ") // (2 * " ~ whole
-        ~ ")) as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }}
+        ~ ")) as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }})
 {% endmacro %}
 
 -- amount * percent / 100, exact: the result needs two places more than the factors.
 {% macro percent_of(amount, percent) %}
-    {{ as_amount("cast(" ~ amount ~ " * cast(" ~ percent ~ " as decimal(12, 6)) as decimal(38, 12)) * cast('0.01' as decimal(2, 2))") }}
+    cast(cast({{ amount }} * cast({{ percent }} as decimal(12, 6)) as decimal(38, 12)) * cast('0.01' as decimal(2, 2)) as decimal(38, 14))
 {% endmacro %}
+
+{% macro try_product(factor, other_factor) %}{{ adapter.dispatch('try_product', 'meterhouse')(factor, other_factor) }}{% endmacro %}
+{% macro duckdb__try_product(factor, other_factor) %}try({{ as_amount(factor ~ ' * ' ~ other_factor) }}){% endmacro %}
+
+{% macro try_sum(amount, other_amount) %}{{ adapter.dispatch('try_sum', 'meterhouse')(amount, other_amount) }}{% endmacro %}
+{% macro duckdb__try_sum(amount, other_amount) %}try({{ as_amount(amount ~ ' + ' ~ other_amount) }}){% endmacro %}

@@ -12,6 +12,10 @@ from dagster_project.defs.quality.suites import run_suites
 from dagster_project.defs.resources import WarehouseResource, settings
 from dagster_project.lib.usage_frames import read_usage_frames
 
+# What these checks find is left out of the invoices of the customers concerned. Drafts of the
+# others can be made and read; nothing is issued until somebody has looked.
+_HARMLESS_JOB = "bill"
+
 # Name of the check, its suite, whether it blocks, and the sentence that is true when green.
 _CHECKS = (
     (
@@ -66,3 +70,62 @@ def usage_quality(
                 "data_docs": dg.MetadataValue.path(site / "index.html"),
             },
         )
+
+
+@dg.asset_check(
+    asset="fct_account_exceptions",
+    blocking=True,
+    partitions_def=billing_months,
+    description="Every row of the newest accounts files can be used as it stands.",
+)
+def account_rows_are_usable(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+) -> dg.AssetCheckResult:
+    """Name file, row and field; blocks where what was invoiced would be given back."""
+    with warehouse.get_connection() as connection:
+        findings = connection.execute(
+            "select source_file || ', row ' || row_in_file || ', column ' || field || ': '"
+            " || field || ' ' || finding, is_blocking"
+            " from marts.fct_account_exceptions"
+            " order by is_blocking desc, source_file, row_in_file, field"
+        ).fetchall()
+    return _guard(
+        context,
+        [text for text, _ in findings],
+        is_blocking=any(is_blocking for _, is_blocking in findings),
+    )
+
+
+@dg.asset_check(
+    asset="fct_charge_exceptions",
+    blocking=True,
+    partitions_def=billing_months,
+    description="Every charge has an amount that fits its type.",
+)
+def charges_are_in_range(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+) -> dg.AssetCheckResult:
+    """Name customer and charge; the charge is on no invoice until it is put right."""
+    with warehouse.get_connection() as connection:
+        findings = connection.execute(
+            "select 'customer ' || customer_id || ', subscription ' || subscription_id"
+            " || ', charge ' || charge_code || ', ' || billing_period"
+            " || ': the amount of quantity ' || quantity || ' is 10^14 or more'"
+            " from marts.fct_charge_exceptions"
+            " order by customer_id, subscription_id, charge_code, period_from"
+        ).fetchall()
+    return _guard(context, [text for (text,) in findings], is_blocking=True)
+
+
+def _guard(
+    context: dg.AssetCheckExecutionContext, findings: list[str], *, is_blocking: bool
+) -> dg.AssetCheckResult:
+    """A check that stops an issue, and warns when drafts alone are made."""
+    stops = is_blocking and context.run.job_name != _HARMLESS_JOB
+    more = [f"and {len(findings) - 5} more"] if len(findings) > 5 else []
+    return dg.AssetCheckResult(
+        passed=not findings,
+        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+        description="; ".join([*findings[:5], *more]) or None,
+        metadata={"findings": findings[:1000], "finding_count": len(findings)},
+    )

@@ -1,4 +1,5 @@
 -- Grain: one row per charge line as it would be invoiced today, whatever is issued already.
+-- A charge whose amount does not fit is not among them: fct_charge_exceptions shows it.
 -- The only place where a charge is rounded: once, to the minor units of its currency.
 with
 
@@ -83,6 +84,7 @@ rounded as (
     from charges
     left join currencies
         on charges.currency_code = currencies.currency_code
+    where charges.exact_amount is not null
 
 )
 

@@ -27,6 +27,17 @@ negative_usage as (
 
 ),
 
+charges_set_aside as (
+
+    select distinct
+        invoiced_customer_id as customer_id,
+        currency_code,
+        billing_period
+
+    from {{ ref('inv_charges_set_aside') }}
+
+),
+
 line_tiers as (
 
     select * from {{ ref('inv_line_tiers') }}
@@ -124,6 +135,10 @@ totalled as (
                 when not customers.is_timezone_known
                     then 'The time zone of the customer is not known, UTC is used'
             end,
+            case
+                when charges_set_aside.customer_id is not null
+                    then 'A charge is left out because its amount is out of range'
+            end,
             case when headers.net_amount < 0 then 'The net amount is negative' end
         ) as flags
 
@@ -138,6 +153,10 @@ totalled as (
         on headers.customer_id = negative_usage.customer_id
         and headers.currency_code = negative_usage.currency_code
         and headers.billing_period = negative_usage.billing_period
+    left join charges_set_aside
+        on headers.customer_id = charges_set_aside.customer_id
+        and headers.currency_code = charges_set_aside.currency_code
+        and headers.billing_period = charges_set_aside.billing_period
 
 )
 

@@ -53,8 +53,7 @@ open_lines as (
         charge_lines.net_amount,
         charge_lines.tax_category,
         charge_lines.charge_name as description,
-        cast(null as varchar) as adjusted_billing_period,
-        charge_lines.is_negative_as_zero
+        cast(null as varchar) as adjusted_billing_period
 
     from charge_lines
     left join closed_periods
@@ -128,8 +127,7 @@ adjustment_lines as (
         adjustments.net_amount,
         adjustments.tax_category,
         concat(adjustments.charge_name, ' (', adjustments.adjusted_billing_period, ')') as description,
-        adjustments.adjusted_billing_period,
-        false as is_negative_as_zero
+        adjustments.adjusted_billing_period
 
     from adjustments
     inner join customers
@@ -235,7 +233,6 @@ select
     tax_category,
     description,
     adjusted_billing_period,
-    is_negative_as_zero,
     country_code,
     tax_date,
     tax_code,

@@ -1,4 +1,6 @@
--- Grain: one row per metered charge period and dimension values, with its exact amount.
+-- Grain: one row per metered charge period and dimension values, with its exact amount: null
+-- where it has more than 14 digits before the point, since one absurd reading must not stop the
+-- bills of everybody else.
 with
 
 quantities as (
@@ -16,7 +18,10 @@ tier_amounts as (
         price_id,
         dimension_values,
         line_from_at,
-        {{ as_amount('sum(exact_amount)') }} as exact_amount
+        count(*) - count(exact_amount) as unfit_count,
+        -- In two parts, because a sum of amounts that fit may not fit itself.
+        sum(cast(exact_amount as decimal(38, 0))) as whole_amount,
+        sum(exact_amount - cast(exact_amount as decimal(38, 0))) as remaining_amount
 
     from {{ ref('rat_usage_tiers') }}
     group by
@@ -51,12 +56,13 @@ select
     quantities.chargeable_quantity,
     case
         when quantities.pricing_model = 'per_unit'
-            then {{ as_amount('quantities.chargeable_quantity * quantities.unit_price') }}
+            then {{ try_product('quantities.chargeable_quantity', 'quantities.unit_price') }}
         when quantities.pricing_model = 'package' and quantities.chargeable_quantity > 0
-            then {{ as_amount(whole_packages('quantities.chargeable_quantity',
-                'quantities.package_size') ~ ' * quantities.unit_price') }}
+            then {{ try_product(whole_packages('quantities.chargeable_quantity',
+                'quantities.package_size'), 'quantities.unit_price') }}
         when quantities.pricing_model = 'package' then {{ as_amount('0') }}
-        else tier_amounts.exact_amount
+        when tier_amounts.unfit_count = 0
+            then {{ try_sum('tier_amounts.whole_amount', 'tier_amounts.remaining_amount') }}
     end as exact_amount,
     quantities.quantity < 0 and quantities.pricing_model <> 'per_unit' as is_negative_as_zero
 from quantities

@@ -74,5 +74,5 @@ select
     quantity,
     unit_price,
     flat_amount,
-    {{ as_amount('quantity * unit_price + flat_amount') }} as exact_amount
+    {{ try_sum(try_product('quantity', 'unit_price'), 'flat_amount') }} as exact_amount
 from counted

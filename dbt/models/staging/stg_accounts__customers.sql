@@ -1,6 +1,7 @@
--- Grain: one row per customer of the newest snapshot.
--- A zone that nobody knows counts as UTC and is flagged, since one typing error must not
--- stop the bills of everybody else.
+-- Grain: one row per customer of the newest snapshot, and per customer that has left it and
+-- whose issued invoices may still have to be adjusted, as last seen.
+-- A zone that nobody knows counts as UTC and is flagged, and a parent that does not exist is
+-- no parent, since one typing error must not stop or lose the bills of everybody else.
 with
 
 load_files as (
@@ -31,36 +32,89 @@ newest as (
 
 ),
 
-ranked as (
+invoiced as (
+
+    select customer_id from {{ source('ledger', 'issued_invoices') }}
+    union
+    select subscriptions.customer_id
+    from {{ source('raw', 'subscriptions') }} as subscriptions
+    inner join {{ source('ledger', 'issued_invoice_lines') }} as issued_invoice_lines
+        on subscriptions.subscription_id = issued_invoice_lines.subscription_id
+
+),
+
+-- Customers whom the newest snapshot, if there is one, does not name.
+departed as (
+
+    select customer_id
+    from invoiced
+    where customer_id not in (
+        select customers.customer_id
+        from customers
+        inner join newest
+            on customers.file_id = newest.file_id
+        where customers.customer_id is not null
+    )
+
+),
+
+seen as (
 
     select
         customers.*,
-        row_number() over (
-            partition by customers.customer_id order by customers.position desc
-        ) as recency
+        load_files.source_file,
+        newest.file_id is not null as is_current
 
     from customers
-    inner join newest
+    inner join load_files
+        on customers.file_id = load_files.file_id
+    left join newest
         on customers.file_id = newest.file_id
+    left join departed
+        on customers.customer_id = departed.customer_id
+    where
+        coalesce(customers.customer_id, '') <> ''
+        and (newest.file_id is not null or departed.customer_id is not null)
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by customer_id order by source_file desc, position desc
+        ) as recency
+
+    from seen
+
+),
+
+known as (
+
+    select * from ranked
+    where recency = 1
 
 )
 
 select
-    ranked.customer_id,
-    ranked.customer_name,
-    ranked.email,
-    ranked.address_line,
-    ranked.city,
-    ranked.postal_code,
-    upper(ranked.country_code) as country_code,
-    ranked.tax_id,
-    ranked.currency_code,
-    coalesce(nullif(ranked.locale, ''), 'en') as locale,
+    known.customer_id,
+    known.customer_name,
+    known.email,
+    known.address_line,
+    known.city,
+    known.postal_code,
+    upper(known.country_code) as country_code,
+    known.tax_id,
+    known.currency_code,
+    coalesce(nullif(known.locale, ''), 'en') as locale,
     coalesce(zones.timezone, 'UTC') as timezone,
-    coalesce(ranked.timezone, '') = '' or zones.timezone is not null as is_timezone_known,
-    nullif(ranked.parent_customer_id, '') as parent_customer_id,
-    coalesce(nullif(ranked.parent_customer_id, ''), ranked.customer_id) as invoiced_customer_id
-from ranked
+    coalesce(known.timezone, '') = '' or zones.timezone is not null as is_timezone_known,
+    parents.customer_id as parent_customer_id,
+    coalesce(parents.customer_id, known.customer_id) as invoiced_customer_id,
+    known.is_current
+from known
 left join zones
-    on ranked.timezone = zones.timezone
-where ranked.recency = 1
+    on known.timezone = zones.timezone
+left join known as parents
+    on known.parent_customer_id = parents.customer_id

@@ -1,4 +1,5 @@
 -- Grain: one row per subject alias and span of validity.
+-- A span with a bound that cannot be read is left out: without it the alias would hold for ever.
 with
 
 load_files as (
@@ -31,3 +32,6 @@ select distinct
 from subjects
 inner join newest
     on subjects.file_id = newest.file_id
+where
+    (coalesce(subjects.valid_from, '') = '' or {{ text_to_instant('subjects.valid_from') }} is not null)
+    and (coalesce(subjects.valid_to, '') = '' or {{ text_to_instant('subjects.valid_to') }} is not null)

@@ -30,7 +30,7 @@ invoiced as (
 )
 
 select
-    customers.customer_id,
+    coalesce(rated.customer_id, invoiced.customer_id) as customer_id,
     coalesce(rated.currency_code, invoiced.currency_code) as currency_code,
     coalesce(rated.net_amount, 0) as rated_amount,
     coalesce(invoiced.net_amount, 0) as invoiced_amount,
@@ -39,7 +39,4 @@ from rated
 full outer join invoiced
     on rated.customer_id = invoiced.customer_id
     and rated.currency_code = invoiced.currency_code
--- Customers who have left the accounts keep their issued invoices and get no new ones.
-inner join {{ ref('dim_customers') }} as customers
-    on coalesce(rated.customer_id, invoiced.customer_id) = customers.customer_id
 where coalesce(rated.net_amount, 0) <> coalesce(invoiced.net_amount, 0)

@@ -1,0 +1,267 @@
+-- Grain: one row per row and field of the accounts that cannot be used as it stands.
+with
+
+load_files as (
+
+    select * from {{ source('raw', 'load_files') }}
+
+),
+
+newest as (
+
+    select
+        file_kind,
+        max(source_file) as source_file
+
+    from load_files
+    group by file_kind
+
+),
+
+newest_files as (
+
+    select load_files.*
+    from load_files
+    inner join newest
+        on load_files.file_kind = newest.file_kind
+        and load_files.source_file = newest.source_file
+
+),
+
+customers as (
+
+    select
+        raw_customers.*,
+        newest_files.source_file,
+        max(raw_customers.position) over (partition by raw_customers.customer_id) as last_position,
+        known.is_timezone_known,
+        known.parent_customer_id as known_parent_customer_id,
+        currencies.currency_code as known_currency_code
+
+    from {{ source('raw', 'customers') }} as raw_customers
+    inner join newest_files
+        on raw_customers.file_id = newest_files.file_id
+    left join {{ ref('stg_accounts__customers') }} as known
+        on raw_customers.customer_id = known.customer_id
+    left join {{ ref('currencies') }} as currencies
+        on raw_customers.currency_code = currencies.currency_code
+
+),
+
+subjects as (
+
+    select
+        raw_subjects.*,
+        newest_files.source_file,
+        {{ text_to_instant('raw_subjects.valid_from') }} as from_at,
+        {{ text_to_instant('raw_subjects.valid_to') }} as to_at
+
+    from {{ source('raw', 'subjects') }} as raw_subjects
+    inner join newest_files
+        on raw_subjects.file_id = newest_files.file_id
+
+),
+
+terms as (
+
+    select * from {{ ref('stg_accounts__terms') }}
+
+),
+
+subscription_ids as (
+
+    select distinct subscription_id from terms
+
+),
+
+findings as (
+
+    select
+        'customers' as record_kind,
+        source_file,
+        position,
+        customer_id as record_id,
+        'customer_id' as field,
+        case
+            when coalesce(customer_id, '') = '' then 'is empty; the row is left out'
+            else 'is repeated; the last row counts'
+        end as finding,
+        false as is_blocking
+    from customers
+    where coalesce(customer_id, '') = '' or position < last_position
+
+    union all
+
+    select
+        'customers' as record_kind,
+        source_file,
+        position,
+        customer_id as record_id,
+        'timezone' as field,
+        concat('''', timezone, ''' is unknown; UTC is used') as finding,
+        false as is_blocking
+    from customers
+    where position = last_position and not is_timezone_known
+
+    union all
+
+    select
+        'customers' as record_kind,
+        source_file,
+        position,
+        customer_id as record_id,
+        'currency_code' as field,
+        concat('''', currency_code, ''' is not in currencies.csv') as finding,
+        false as is_blocking
+    from customers
+    where
+        position = last_position
+        and coalesce(currency_code, '') <> ''
+        and known_currency_code is null
+
+    union all
+
+    select
+        'customers' as record_kind,
+        source_file,
+        position,
+        customer_id as record_id,
+        'parent_customer_id' as field,
+        concat('''', parent_customer_id, ''' does not exist; the customer is invoiced itself')
+            as finding,
+        false as is_blocking
+    from customers
+    where
+        position = last_position
+        and coalesce(parent_customer_id, '') <> ''
+        and known_parent_customer_id is null
+
+    union all
+
+    select
+        'subscriptions' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        unusable_field as field,
+        case unusable_field
+            when 'subscription_id' then 'is empty; the row is left out'
+            when 'customer_id'
+                then concat('''', customer_id, ''' is no customer; the row is left out')
+            when 'plan_code'
+                then concat('''', plan_code, ''' is not in plans.csv; the row is left out')
+            when 'started_at'
+                then concat('''', started_at, ''' cannot be read; the row is left out')
+            else concat(
+                '''', ended_at, ''' cannot be read or lies before the start; the row is left out'
+            )
+        end as finding,
+        -- Without its row, all that was invoiced to the subscription would be given back.
+        is_invoiced as is_blocking
+    from terms
+    where is_current and unusable_field is not null
+
+    union all
+
+    select
+        'subscriptions' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        case when next_from_at = term_from_at then 'started_at' else 'ended_at' end as field,
+        case
+            when next_from_at = term_from_at
+                then 'is repeated for the subscription; the last row counts'
+            else 'lies after the start of the next row of the subscription, where this one ends'
+        end as finding,
+        false as is_blocking
+    from terms
+    where is_current and next_from_at < term_to_at
+
+    union all
+
+    select
+        'subscriptions' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        'billing_anchor' as field,
+        concat('''', billing_anchor, ''' is unknown; calendar is used') as finding,
+        false as is_blocking
+    from terms
+    where is_current and billing_anchor not in ('calendar', 'anniversary')
+
+    union all
+
+    select
+        'subscriptions' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        'subscription_id' as field,
+        'is in no newer snapshot; it ends with the last period invoiced' as finding,
+        false as is_blocking
+    from terms
+    where not is_current
+
+    union all
+
+    select
+        'subscriptions' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        'customer_id' as field,
+        concat('''', customer_id, ''' is in no newer customers file; it is billed as last seen')
+            as finding,
+        false as is_blocking
+    from terms
+    where is_current and unusable_field is null and not is_customer_current
+
+    union all
+
+    select
+        'subjects' as record_kind,
+        subjects.source_file,
+        subjects.position,
+        subjects.subject as record_id,
+        'subscription_id' as field,
+        concat('''', subjects.subscription_id, ''' is no subscription; the alias means nobody')
+            as finding,
+        false as is_blocking
+    from subjects
+    left join subscription_ids
+        on subjects.subscription_id = subscription_ids.subscription_id
+    where subscription_ids.subscription_id is null
+
+    union all
+
+    select
+        'subjects' as record_kind,
+        source_file,
+        position,
+        subject as record_id,
+        case
+            when coalesce(valid_from, '') <> '' and from_at is null then 'valid_from'
+            else 'valid_to'
+        end as field,
+        'cannot be read or ends before it starts; the alias means nobody' as finding,
+        false as is_blocking
+    from subjects
+    where
+        (coalesce(valid_from, '') <> '' and from_at is null)
+        or (coalesce(valid_to, '') <> '' and to_at is null)
+        or to_at < from_at
+
+)
+
+select
+    record_kind,
+    source_file,
+    -- The header is row 1.
+    cast(position + 1 as bigint) as row_in_file,
+    record_id,
+    field,
+    finding,
+    is_blocking
+from findings
