@@ -144,7 +144,7 @@ def demo(events: int) -> None:
         ("Drafts", settings.documents_dir / _DEMO_DRAFTED / "index.html"),
         ("Marts for BI", settings.publish_dir / "marts.duckdb"),
         ("Marts as Parquet", settings.publish_dir / "parquet"),
-        ("Data Docs", settings.data_docs_dir),
+        ("Data Docs", settings.data_docs_dir / "index.html"),
         ("Dagster UI", "make ui, then http://localhost:3000"),
     ):
         places.add_row(name, str(place))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.defs.partitions import billing_months
+from dagster_project.defs.quality.data_docs import write_index
 from dagster_project.defs.quality.suites import run_suites
 from dagster_project.defs.resources import WarehouseResource, settings
 from dagster_project.lib.usage_frames import read_usage_frames
@@ -24,8 +25,20 @@ _CHECKS = (
         True,
         "No event type falls silent for a day in the middle of steady usage.",
     ),
+    (
+        "usage_has_no_silent_hour",
+        "hourly_completeness",
+        True,
+        "No event type falls silent for an hour in the middle of dense usage.",
+    ),
     ("usage_volume_is_usual", "volume", False, "Volume is half to twice the months before."),
     ("usage_counts_are_in_range", "ranges", False, "Every day has one positive count."),
+    (
+        "meter_quantities_are_plausible",
+        "quantities",
+        False,
+        "No meter grows tenfold in a day, and no subscription's day is below zero.",
+    ),
     ("usage_subjects_are_known", "known_subjects", False, "Nearly all usage has a subject."),
     ("usage_is_fresh", "freshness", False, "Usage reaches to the end of the period."),
 )
@@ -54,6 +67,7 @@ def usage_quality(
         frames = read_usage_frames(connection, period)
     site = settings.data_docs_dir / period
     results = run_suites(frames, period, site)
+    write_index(settings.data_docs_dir)
     for name, suite, is_blocking, _ in _CHECKS:
         result = results[suite]
         yield dg.AssetCheckResult(
@@ -67,6 +81,7 @@ def usage_quality(
             metadata={
                 "expectations": result.expectation_count,
                 "failures": result.failures,
+                "acknowledged": frames.acknowledged,
                 "data_docs": dg.MetadataValue.path(site / "index.html"),
             },
         )

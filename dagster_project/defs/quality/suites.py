@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagster_project.defs.quality.data_docs import finish_site
 from dagster_project.lib.usage_frames import UsageFrames
 
 
@@ -38,6 +39,10 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
             frames.watched_days,
             [gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1)],
         ),
+        "hourly_completeness": (
+            frames.watched_hours,
+            [gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1)],
+        ),
         "volume": (
             frames.volumes,
             [gxe.ExpectColumnValuesToBeBetween(column="ratio", min_value=0.5, max_value=2)],
@@ -47,6 +52,14 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
             [
                 gxe.ExpectColumnValuesToBeUnique(column="usage_day"),
                 gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1),
+            ],
+        ),
+        # Quantities are compared in SQL, exactly; what comes here are counts of findings.
+        "quantities": (
+            frames.meter_days,
+            [
+                gxe.ExpectColumnValuesToBeBetween(column="negative_count", max_value=0),
+                gxe.ExpectColumnValuesToBeBetween(column="absurd_count", max_value=0),
             ],
         ),
         "known_subjects": (
@@ -90,6 +103,7 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
         ]
         results[name] = SuiteResult(name, len(outcome.results), failures)
     context.build_data_docs()
+    finish_site(site, {name: len(result.failures) for name, result in results.items()})
     return results
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dagster_project.lib.price_book.acknowledgements import check_acknowledgements
 from dagster_project.lib.price_book.filters import check_dimension_filters
 from dagster_project.lib.price_book.meters import check_meters
 from dagster_project.lib.price_book.prices import check_plans, check_prices, check_tiers
@@ -28,7 +29,7 @@ from dagster_project.lib.price_book.reference import (
     check_tax_rates,
 )
 
-__all__ = ["COLUMNS", "Defect", "check_price_book"]
+__all__ = ["COLUMNS", "OPTIONAL_FILES", "Defect", "check_price_book"]
 
 CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_meters,
@@ -39,6 +40,7 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_currencies,
     check_tax_rates,
     check_seller,
+    check_acknowledgements,
 )
 
 

@@ -34,10 +34,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "seller_name", "address_line", "city", "postal_code", "country_code", "tax_id",
         "email", "payment_terms_days", "payment_details",
     ),
+    "quality_acknowledgements.csv": (
+        "event_type", "silent_from", "silent_to", "reason", "acknowledged_by",
+    ),
 }  # fmt: skip
 # Ours, not the contract's: a price book written by its letter has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
-OPTIONAL_FILES = frozenset({"seller.csv"})
+OPTIONAL_FILES = frozenset({"seller.csv", "quality_acknowledgements.csv"})
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {}
 
 
