@@ -1,0 +1,182 @@
+"""The worked examples of DECISIONS.md that are no bill of their own in test_golden_bills.
+
+Every example is one customer, or a few, with a plan of its own; all are billed by one build.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Installation, Scenario, build
+
+
+def _sold(world: Scenario, name: str, **price: str) -> None:
+    """Sell a plan at 1 per unit of `used`, unless the price says otherwise."""
+    terms = {"pricing_model": "per_unit", "meter_code": "used", "unit_price": "1"} | price
+    world.plan(name)
+    world.price(name, terms.pop("pricing_model"), **terms)
+    world.customer(name)
+    world.subscription(name)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
+    scenario = Scenario()
+    scenario.meter("used", "use")
+    scenario.meter("input", "tokens", value_property="input_tokens")
+    scenario.meter("output", "tokens", value_property="output_tokens")
+    scenario.meter("call", "call", rounding_increment="1", minimum_quantity="60")
+    scenario.meter("by_model", "llm", dimensions="model")
+    for rate, dates in {"10": ("", "2026-01-31"), "20": ("2026-01-31", "")}.items():
+        scenario.tax_rates.append(
+            {"tax_category": "standard", "country_code": "DE", "tax_code": "DE", "rate": rate}
+            | dict(zip(("valid_from", "valid_to"), dates, strict=True))
+        )
+    scenario.tax_rates.append(
+        {"tax_category": "zero", "country_code": "DE", "tax_code": "DE-0", "rate": "0"}
+    )
+
+    _sold(scenario, "missing", meter_code="input")
+    for event_id, data in {
+        "one": {"input_tokens": "7"},
+        "none": {},
+        "wrong": {"input_tokens": "7", "output_tokens": "x"},
+    }.items():
+        scenario.event(
+            "missing", event_type="tokens", data=data, event_id=f"missing-{event_id}"
+        )
+
+    _sold(scenario, "order")
+    scenario.event("order", '"x"', event_id="order-voided")
+    scenario.void("order-voided")
+    scenario.event("nobody", event_type="other", event_id="order-unmetered")
+    scenario.event("order", "3", event_id="order-twice", file="b")
+    scenario.event("order", "3", event_id="order-twice", file="c")
+    scenario.void("order-twice")
+
+    _sold(scenario, "subject")
+    scenario.subscription("other", customer_id="subject", plan_code="subject")
+    scenario.subjects += [
+        {"subject": "other", "subscription_id": "subject"},
+        {"subject": "both", "subscription_id": "subject"},
+        {"subject": "both", "subscription_id": "other"},
+        {"subject": "order", "subscription_id": "other"},
+    ]
+    scenario.customer("pair")
+    for name in ("pair-1", "pair-2"):
+        scenario.subscription(name, customer_id="pair", plan_code="subject")
+    for subject, quantity in (("other", "1"), ("both", "2"), ("pair", "4")):
+        scenario.event(subject, quantity, event_id=f"subject-{subject}")
+
+    _sold(scenario, "reversal", meter_code="call")
+    for quantity in ("-7", "0"):
+        scenario.event("reversal", quantity, event_type="call")
+
+    _sold(scenario, "models", meter_code="by_model", included_quantity="100")
+    for model, quantity in (("a", "130"), ("b", "110")):
+        scenario.event("models", quantity, event_type="llm", data={"model": model})
+
+    fee = {"charge": "fee", "pricing_model": "flat", "meter_code": ""}
+    _sold(scenario, "fee", **fee, unit_price="10", valid_to="2026-01-15")
+    scenario.price("fee", "flat", charge="fee", unit_price="99", valid_from="2026-01-15")
+    _sold(scenario, "taxed", **fee, unit_price="10", tax_category="standard")
+    _sold(scenario, "untaxed", **fee, unit_price="10", tax_category="zero")
+
+    _sold(scenario, "horizon", **fee, unit_price="10")
+    scenario.subscriptions[-1] = scenario.subscriptions[-1] | {"ended_at": ""}
+    scenario.event("horizon", "1", at="2026-03-01T00:00:00Z", event_id="horizon-late")
+
+    _sold(scenario, "credit")
+    scenario.event("credit", "-5")
+    return build(
+        tmp_path_factory.mktemp("decisions"), scenario, dbt_folder=dbt_folder, period="2026-01"
+    )
+
+
+FATES = {
+    "missing-none": ("rejected", "invalid_quantity"),
+    "missing-wrong": ("rejected", "invalid_quantity"),
+    # A withdrawn event is withdrawn, whatever else is wrong with it.
+    "order-voided": ("voided", ""),
+    # Usage that no meter takes could not be billed to anybody.
+    "order-unmetered": ("unmetered", ""),
+    "subject-both": ("ambiguous_subscription", ""),
+    "subject-pair": ("ambiguous_subscription", ""),
+}
+
+
+@pytest.mark.parametrize("event_id", FATES)
+def test_the_fate_is_the_one_decided(world: Installation, event_id: str) -> None:
+    rows = world.rows(
+        "select fate, coalesce(reason, '') as reason from marts.fct_event_exceptions"
+        " where event_id = ?",
+        [event_id],
+    )
+    assert [tuple(row.values()) for row in rows] == [FATES[event_id]]
+
+
+def test_a_void_withdraws_the_first_and_its_repeat_stays_one(world: Installation) -> None:
+    rows = world.rows(
+        "select fate from marts.fct_event_exceptions where event_id = 'order-twice'"
+        " order by fate"
+    )
+    assert [row["fate"] for row in rows] == ["duplicate", "voided"]
+
+
+# Customer: quantity and net amount of each line, by subscription and quantity.
+LINES = {
+    # The event without output tokens is 7 input tokens.
+    "missing": [("7", "7")],
+    # The subscription "other" goes before the alias of the same text.
+    "subject": [("1", "1")],
+    # -7 seconds under 60/1 are -60, and 0 stays 0.
+    "reversal": [("-60", "-60")],
+    # Each model has 100 free units of its own.
+    "models": [("110", "10"), ("130", "30")],
+    # Owed once, at the price in force when the month starts.
+    "fee": [("1", "10")],
+}
+
+
+@pytest.mark.parametrize("customer", LINES)
+def test_the_lines_are_those_decided(world: Installation, customer: str) -> None:
+    rows = world.rows(
+        "select lines.quantity, lines.net_amount from marts.fct_invoice_lines as lines"
+        " inner join marts.fct_invoices as invoices using (invoice_id)"
+        " where customer_id = ? order by subscription_id, quantity",
+        [customer],
+    )
+    expected = [tuple(Decimal(text) for text in line) for line in LINES[customer]]
+    assert [tuple(row.values()) for row in rows] == expected
+
+
+# Customer: tax, total, type of document and flags.
+INVOICES = {
+    # The rate of 31 January, the last day of the line, not that of the first.
+    "taxed": ("2", "12", "invoice", ""),
+    "untaxed": ("0", "10", "invoice", ""),
+    "credit": ("0", "-5", "invoice", "The net amount is negative"),
+}
+
+
+@pytest.mark.parametrize("customer", INVOICES)
+def test_the_invoice_is_the_one_decided(world: Installation, customer: str) -> None:
+    (row,) = world.rows(
+        "select tax_amount, total_amount, document_type, flags from marts.fct_invoices"
+        " where customer_id = ?",
+        [customer],
+    )
+    tax, total, *texts = INVOICES[customer]
+    assert list(row.values()) == [Decimal(tax), Decimal(total), *texts]
+
+
+def test_drafts_reach_to_the_latest_usage(world: Installation) -> None:
+    """Billed is January, and the last event is of March."""
+    rows = world.rows(
+        "select billing_period from marts.fct_invoices where customer_id = 'horizon'"
+        " order by billing_period"
+    )
+    assert [row["billing_period"] for row in rows] == ["2026-01", "2026-02", "2026-03"]
