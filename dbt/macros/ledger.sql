@@ -36,3 +36,12 @@
         taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type() ~ ')') %}
     {% endif %}
 {% endmacro %}
+
+{% macro described_columns(model_name) %}
+    {% if execute %}
+    {% set models = graph.nodes.values() | selectattr('name', 'equalto', model_name)
+        | selectattr('resource_type', 'equalto', 'model') | list %}
+    {{ return(models[0].columns.keys() | join(', ')) }}
+    {% endif %}
+    {{ return('invoice_id') }}
+{% endmacro %}
