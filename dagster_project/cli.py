@@ -18,7 +18,13 @@ from rich.table import Table
 
 from dagster_project.lib import status as status_reading
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
-from dagster_project.runner import RunFailedError, blocked_checks, prepare, run_job
+from dagster_project.runner import (
+    FailedCheck,
+    RunFailedError,
+    last_failed_checks,
+    prepare,
+    run_job,
+)
 
 _DEMO_ISSUED = ("2026-01", "2026-02")
 _DEMO_DRAFTED = "2026-03"
@@ -31,7 +37,10 @@ console = Console(file=sys.stdout)
     "--verbose", is_flag=True, help="Show every log line, and a traceback on failure."
 )
 def cli(verbose: bool) -> None:
-    """From raw usage files to issued invoices."""
+    """From raw usage files to issued invoices.
+
+    Directories and prices are set by METERHOUSE_* variables; the README lists them.
+    """
     if not verbose:
         warnings.filterwarnings("ignore")
 
@@ -102,7 +111,7 @@ def ingest() -> None:
 @cli.command()
 @_period_option
 def bill(period: str) -> None:
-    """Ingest, build every model, check, and draft the invoices of the period."""
+    """Draft the invoices of a period: ingest, build, check."""
     settings = _settings()
     _run("bill", period)
     _print_periods(settings, [period])
@@ -111,7 +120,7 @@ def bill(period: str) -> None:
 @cli.command()
 @_period_option
 def issue(period: str) -> None:
-    """Bill the period, then number, freeze and render its invoices."""
+    """Bill a period, then number, freeze and render its invoices."""
     settings = _settings()
     _run("issue", period)
     _print_periods(settings, [period])
@@ -119,7 +128,7 @@ def issue(period: str) -> None:
 
 @cli.command()
 def status() -> None:
-    """Per period: events by fate, drafts, issued, blocked checks, money by currency."""
+    """Show events, drafts, issued, blocked checks and money by period."""
     settings = _settings()
     _print_periods(settings, None)
 
@@ -127,7 +136,7 @@ def status() -> None:
 @cli.command()
 @click.option("--events", default=1_000_000, show_default=True, help="Sample events to make.")
 def demo(events: int) -> None:
-    """Make sample usage, issue two months, draft the third, and say where everything is."""
+    """Bill made-up usage: two months issued, one drafted."""
     from dagster_project.lib.sample import write_sample
 
     settings = _settings()
@@ -154,7 +163,7 @@ def demo(events: int) -> None:
 @cli.command()
 @click.option("--port", default=3000, show_default=True)
 def ui(port: int) -> None:
-    """The Dagster UI with its sensors and schedules running, until it is stopped."""
+    """Run the Dagster UI with its sensors and schedules."""
     _settings()
     dagster = Path(sys.executable).with_name("dagster")
     workspace = PROJECT_ROOT / "workspace.yaml"
@@ -185,36 +194,33 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
     import dagster as dg
 
     rows = status_reading.period_rows(settings, periods)
-    fates = sorted({fate for row in rows for fate in row.events_by_fate or {}})
-    table = Table(title="Billing periods")
-    for name in ("Period", "Drafts", "Issued", "Blocked checks", "Money"):
-        table.add_column(name, justify="left" if name in ("Period", "Money") else "right")
-    with dg.DagsterInstance.get() as instance:
-        for row in rows:
-            if row.period == status_reading.NO_PERIOD:
-                continue
-            blocked = blocked_checks(instance, row.period)
-            table.add_row(
-                row.period,
-                f"{row.drafts:,}",
-                f"{row.issued:,}",
-                "\n".join(f"{c.name} on {c.asset}" for c in blocked) or "0",
-                "\n".join(row.money) or "-",
-            )
     if not rows:
         console.print("Nothing has been billed yet; run meterhouse bill --period YYYY-MM.")
         return
+    table = Table(title="Billing periods", show_lines=True)
+    for name in ("Period", "Events by fate", "Drafts", "Issued", "Blocked checks", "Money"):
+        table.add_column(name, justify="right" if name in ("Drafts", "Issued") else "left")
+    warnings_of_runs: list[FailedCheck] = []
+    with dg.DagsterInstance.get() as instance:
+        for row in rows:
+            fates = [f"{count:,} {fate}" for fate, count in (row.events_by_fate or {}).items()]
+            # Repeats and rejects belong to no period and are on no invoice.
+            has_period = row.period != status_reading.NO_PERIOD
+            failed = last_failed_checks(instance, row.period) if has_period else []
+            blocked = [check for check in failed if check.is_blocking]
+            warnings_of_runs += [check for check in failed if not check.is_blocking]
+            table.add_row(
+                row.period,
+                "\n".join(fates) or "-",
+                f"{row.drafts:,}",
+                f"{row.issued:,}",
+                "\n".join(f"{c.name} on {c.asset}" for c in blocked) or "-",
+                "\n".join(row.money) or "-",
+            )
     console.print(table)
-    if not fates:
-        return
-    # One row for each fate: the ten names are wider than a terminal when side by side.
-    events = Table(title="Events by fate")
-    events.add_column("Fate")
-    for row in rows:
-        events.add_column(row.period, justify="right")
-    for fate in fates:
-        events.add_row(fate, *(f"{(row.events_by_fate or {}).get(fate, 0):,}" for row in rows))
-    console.print(events)
+    if periods is not None:
+        for check in warnings_of_runs:
+            console.print(f"Warning: {check}", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

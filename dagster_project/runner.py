@@ -121,12 +121,12 @@ def failed_checks(instance: "dg.DagsterInstance", run_id: str) -> list[FailedChe
     return found
 
 
-def blocked_checks(instance: "dg.DagsterInstance", period: str) -> list[FailedCheck]:
-    """The blocking checks that failed in the last run of a period."""
+def last_failed_checks(instance: "dg.DagsterInstance", period: str) -> list[FailedCheck]:
+    """The checks that failed in the last run of a period, those that only warn included."""
     import dagster as dg
 
     runs = instance.get_runs(filters=dg.RunsFilter(tags={_PERIOD_TAG: period}), limit=1)
-    return [c for run in runs for c in failed_checks(instance, run.run_id) if c.is_blocking]
+    return [check for run in runs for check in failed_checks(instance, run.run_id)]
 
 
 def _sentence(result: "dg.ExecuteInProcessResult", checks: list[FailedCheck]) -> str:

@@ -36,10 +36,11 @@ invoiced as (
 
     select customer_id from {{ source('ledger', 'issued_invoices') }}
     union
-    select subscriptions.customer_id
-    from {{ source('raw', 'subscriptions') }} as subscriptions
-    inner join {{ source('ledger', 'issued_invoice_lines') }} as issued_invoice_lines
-        on subscriptions.subscription_id = issued_invoice_lines.subscription_id
+    select customer_id
+    from {{ source('raw', 'subscriptions') }}
+    where subscription_id in (
+        select subscription_id from {{ source('ledger', 'issued_invoice_lines') }}
+    )
 
 ),
 
