@@ -1,0 +1,53 @@
+"""What a blocking check finds stops an issue, through Dagster, until it is dealt with."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+from tests.command.command import prepare, run
+from tests.harness import Scenario
+
+PERIOD = ("--period", "2026-01")
+
+
+def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) -> None:
+    """A meter that was down is a bill too small, and an absurd reading one too large.
+
+    The outage stops drafts as well. Once it is acknowledged the sound customer has a draft,
+    and the charge out of range still stops the issue.
+    """
+    world = Scenario()
+    world.meter("used", "use")
+    world.plan("plan")
+    world.price("plan", "per_unit", meter_code="used", unit_price="1")
+    for name in ("absurd", "sound"):
+        world.customer(name)
+        world.subscription(name, plan_code="plan")
+    world.event("absurd", "1e20", at="2026-01-05T00:00:00Z")
+    for number in range(14):
+        day = date(2026, 1, 1) + timedelta(days=number)
+        for _ in range(0 if day.day == 10 else 20):
+            world.event("sound", "1", at=f"{day}T12:00:00Z")
+    installation = prepare(tmp_path, world)
+    outage = run(installation, "bill", *PERIOD)
+    assert outage.code == 1, outage
+    assert "usage_has_no_outage on fct_usage_daily: event_type use, usage_day 2026-01-10" in (
+        outage.error
+    )
+    assert not (tmp_path / "documents").exists()
+
+    (installation.pricing / "quality_acknowledgements.csv").write_text(
+        "event_type,silent_from,silent_to,reason,acknowledged_by\n"
+        "use,2026-01-10,2026-01-11,data centre flooded,CFO\n"
+    )
+    drafted = run(installation, "bill", *PERIOD)
+    assert drafted.code == 0, drafted
+    assert (tmp_path / "documents/2026-01/draft-sound-EUR.html").exists()
+    assert "Warning: charges_are_in_range on fct_charge_exceptions" in drafted.output
+    blocked = run(installation, "issue", *PERIOD)
+    assert blocked.code == 1, blocked
+    assert "customer absurd, subscription absurd, charge usage, 2026-01" in blocked.error
+    (issued,) = installation.rows("select count(*) as count from ledger.issued_invoices")
+    assert issued["count"] == 0
+    assert "charges_are_in_range" in run(installation, "status").output
