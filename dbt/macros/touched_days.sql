@@ -84,12 +84,44 @@
     {{ return(column ~ ' in (' ~ literals | join(', ') ~ ')') }}
 {% endmacro %}
 
--- One more than the number of the last metering, 1 for the first.
-{% macro next_metering_number() %}
-    {% if not execute or not metering_exists(['met_usage_slices']) %}
+-- One more than the largest number in an incremental model, 1 for the first build.
+{% macro next_number(table, column) %}
+    {% if not execute or not metering_exists([table]) %}
         {{ return(1) }}
     {% endif %}
-    {{ return(run_query("select coalesce(max(metering_number), 0) + 1 from metering.met_usage_slices").columns[0].values()[0]) }}
+    {{ return(run_query('select coalesce(max(' ~ column ~ '), 0) + 1 from metering.' ~ table).columns[0].values()[0]) }}
+{% endmacro %}
+
+-- A filter on the months of usage to be added up anew, written out as dates.
+{% macro in_changed_months() %}
+    {% set assigned, cuts = ref('met_usage_assigned'), ref('met_term_cuts') %}
+    {% if not execute or not metering_exists(['met_usage_segments']) %}
+        {{ return('true') }}
+    {% endif %}
+    {% set segments = 'metering.met_usage_segments' %}
+    {% set month = "cast(date_trunc('month', event_date) as date)" %}
+    {% set first_cut = last_cut('cuts.cut_ats', 'segments.first_event_at') %}
+    {% set final_cut = last_cut('cuts.cut_ats', 'segments.last_event_at') %}
+    {% set months = run_query(
+        "with changed as ("
+        ~ "select days.event_month from (select " ~ month ~ " as event_month,"
+        ~ " max(assignment_number) as assignment_number from " ~ assigned ~ " group by " ~ month ~ ") as days"
+        ~ " left join (select distinct event_month, assignment_number from " ~ segments ~ ") as months"
+        ~ " on days.event_month = months.event_month and days.assignment_number = months.assignment_number"
+        ~ " where months.event_month is null "
+        ~ "union select distinct segments.event_month from " ~ segments ~ " as segments"
+        ~ " left join (select subscription_id, term_from_at, " ~ sorted_list('cut_at') ~ " as cut_ats from "
+        ~ cuts ~ " group by subscription_id, term_from_at) as cuts"
+        ~ " on segments.subscription_id = cuts.subscription_id and segments.term_from_at = cuts.term_from_at"
+        ~ " where coalesce(segments.segment_from_at, " ~ beginning_of_time() ~ ") <> coalesce(" ~ first_cut ~ ", " ~ beginning_of_time() ~ ")"
+        ~ " or coalesce(segments.segment_from_at, " ~ beginning_of_time() ~ ") <> coalesce(" ~ final_cut ~ ", " ~ beginning_of_time() ~ ")"
+        ~ ") select event_month, " ~ add_months('event_month', 1) ~ " from changed order by 1"
+    ).rows %}
+    {% set spans = [] %}
+    {% for month in months %}
+        {% do spans.append("(event_date >= date '" ~ month[0] ~ "' and event_date < date '" ~ month[1] ~ "')") %}
+    {% endfor %}
+    {{ return('(' ~ spans | join(' or ') ~ ')' if spans else 'false') }}
 {% endmacro %}
 
 -- False on a first build and under --full-refresh: then every day is metered.

@@ -33,7 +33,7 @@ seen as (
         meter_code,
         dimension_values
 
-    from {{ ref('met_usage_slices') }}
+    from {{ ref('met_usage_segments') }}
     where meter_code in (select filters.meter_code from filters)
 
 ),

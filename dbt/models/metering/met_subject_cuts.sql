@@ -8,27 +8,9 @@ subjects as (
 
 ),
 
-charge_windows as (
-
-    select * from {{ ref('met_charge_windows') }}
-
-),
-
-periods as (
-
-    select * from {{ ref('met_billing_periods') }}
-
-),
-
 changes as (
 
-    select subscription_id, term_from_at, from_at as cut_at from charge_windows
-    union
-    select subscription_id, term_from_at, to_at as cut_at from charge_windows
-    union
-    select subscription_id, term_from_at, from_at as cut_at from periods
-    union
-    select subscription_id, term_from_at, to_at as cut_at from periods
+    select * from {{ ref('met_term_cuts') }}
 
 ),
 

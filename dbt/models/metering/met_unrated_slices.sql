@@ -30,34 +30,46 @@ coverage as (
 ),
 
 -- Usage before the first period is in no invoice, so it is not rated either.
+unpriced_segments as (
+
+    select segments.*
+    from {{ ref('met_usage_segments') }} as segments
+    where
+        not exists (
+            select 1
+            from usage_windows
+            where
+                usage_windows.subscription_id = segments.subscription_id
+                and usage_windows.term_from_at = segments.term_from_at
+                and usage_windows.meter_code = segments.meter_code
+                and usage_windows.dimension_values = segments.dimension_values
+                and usage_windows.from_at <= segments.first_event_at
+                and usage_windows.to_at > segments.first_event_at
+        )
+        or not exists (
+            select 1
+            from coverage
+            where
+                coverage.subscription_id = segments.subscription_id
+                and coverage.term_from_at = segments.term_from_at
+                and coverage.from_at <= segments.first_event_at
+                and coverage.to_at > segments.first_event_at
+        )
+
+),
+
 unpriced as (
 
     select assigned.*
     from assigned
-    where
-        assigned.slice_fate = 'metered'
-        and (
-            not exists (
-                select 1
-                from usage_windows
-                where
-                    usage_windows.subscription_id = assigned.subscription_id
-                    and usage_windows.term_from_at = assigned.term_from_at
-                    and usage_windows.meter_code = assigned.meter_code
-                    and usage_windows.dimension_values = assigned.dimension_values
-                    and usage_windows.from_at <= assigned.first_event_at
-                    and usage_windows.to_at > assigned.first_event_at
-            )
-            or not exists (
-                select 1
-                from coverage
-                where
-                    coverage.subscription_id = assigned.subscription_id
-                    and coverage.term_from_at = assigned.term_from_at
-                    and coverage.from_at <= assigned.first_event_at
-                    and coverage.to_at > assigned.first_event_at
-            )
-        )
+    inner join unpriced_segments
+        on assigned.subscription_id = unpriced_segments.subscription_id
+        and assigned.term_from_at = unpriced_segments.term_from_at
+        and assigned.meter_code = unpriced_segments.meter_code
+        and assigned.dimension_values = unpriced_segments.dimension_values
+        and assigned.first_event_at >= unpriced_segments.first_event_at
+        and assigned.first_event_at <= unpriced_segments.last_event_at
+    where assigned.slice_fate = 'metered'
 
 ),
 

@@ -89,7 +89,9 @@ select
         else 'metered'
     end as slice_fate,
     coalesce(zones.subject_hash, '') as subject_hash,
-    slices.metering_number
+    slices.metering_number,
+    cast({{ next_number('met_usage_assigned', 'assignment_number') }} as bigint)
+        as assignment_number
 from slices
 left join matched
     on slices.subject = matched.subject

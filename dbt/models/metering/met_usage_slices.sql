@@ -11,7 +11,6 @@
 -- depends_on: {{ ref('met_unique_values') }}
 {% set meters = meters_by_event_type() %}
 {% set slots = range(1, slot_count(meters) + 1) %}
-{% set metering_number = next_metering_number() %}
 {% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
 with
 
@@ -170,7 +169,7 @@ select
     aggregated.last_event_at,
     coalesce(event_types.event_type_hash, '') as event_type_hash,
     watermark.metered_load_id,
-    cast({{ metering_number }} as bigint) as metering_number
+    cast({{ next_number('met_usage_slices', 'metering_number') }} as bigint) as metering_number
 from aggregated
 left join event_types
     on aggregated.event_type = event_types.event_type

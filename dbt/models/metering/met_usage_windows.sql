@@ -31,8 +31,7 @@ seen as (
         meter_code,
         dimension_values
 
-    from {{ ref('met_usage_assigned') }}
-    where slice_fate = 'metered'
+    from {{ ref('met_usage_segments') }}
 
 ),
 

@@ -9,10 +9,9 @@ charge_periods as (
 
 ),
 
-assigned as (
+segments as (
 
-    select * from {{ ref('met_usage_assigned') }}
-    where slice_fate = 'metered'
+    select * from {{ ref('met_usage_segments') }}
 
 ),
 
@@ -68,18 +67,18 @@ summed as (
         scopes.price_id,
         scopes.line_from_at,
         scopes.dimension_values,
-        sum(assigned.event_count) as event_count,
-        {{ as_quantity('sum(assigned.quantity_sum)') }} as quantity_sum,
-        {{ as_quantity('max(assigned.quantity_max)') }} as quantity_max
+        sum(segments.event_count) as event_count,
+        {{ as_quantity('sum(segments.quantity_sum)') }} as quantity_sum,
+        {{ as_quantity('max(segments.quantity_max)') }} as quantity_max
 
     from scopes
-    inner join assigned
-        on scopes.subscription_id = assigned.subscription_id
-        and scopes.term_from_at = assigned.term_from_at
-        and scopes.meter_code = assigned.meter_code
-        and scopes.dimension_values = assigned.dimension_values
-        and assigned.first_event_at >= scopes.from_at
-        and assigned.first_event_at < scopes.to_at
+    inner join segments
+        on scopes.subscription_id = segments.subscription_id
+        and scopes.term_from_at = segments.term_from_at
+        and scopes.meter_code = segments.meter_code
+        and scopes.dimension_values = segments.dimension_values
+        and segments.first_event_at >= scopes.from_at
+        and segments.first_event_at < scopes.to_at
     group by
         scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
         scopes.line_from_at, scopes.dimension_values
