@@ -120,6 +120,8 @@ class Scenario:
     ) -> str:
         """Add a version of a charge; tiers are (up_to, unit_price[, flat_amount]).
 
+        A fourth text of a tier is its package_size.
+
         Returns: Its price_id, ``<plan>-<charge>-<number>`` unless given.
         """
         number = 1 + sum(
@@ -135,14 +137,10 @@ class Scenario:
             "prorated": "false",
         } | columns
         self.prices.append(row)
-        for up_to, unit_price, *flat in tiers:
+        names = ("up_to", "unit_price", "flat_amount", "package_size")
+        for tier in tiers:
             self.tiers.append(
-                {
-                    "price_id": row["price_id"],
-                    "up_to": up_to,
-                    "unit_price": unit_price,
-                    "flat_amount": flat[0] if flat else "",
-                }
+                {"price_id": row["price_id"]} | dict(zip(names, tier, strict=False))
             )
         return str(row["price_id"])
 

@@ -52,3 +52,6 @@
 -- 1 is Monday, 7 is Sunday.
 {% macro iso_weekday(date) %}{{ adapter.dispatch('iso_weekday', 'meterhouse')(date) }}{% endmacro %}
 {% macro duckdb__iso_weekday(date) %}cast(isodow({{ date }}) as integer){% endmacro %}
+
+{% macro microseconds_between(from_at, to_at) %}{{ adapter.dispatch('microseconds_between', 'meterhouse')(from_at, to_at) }}{% endmacro %}
+{% macro duckdb__microseconds_between(from_at, to_at) %}date_diff('microsecond', {{ from_at }}, {{ to_at }}){% endmacro %}

@@ -44,3 +44,14 @@
 
 {% macro try_sum(amount, other_amount) %}{{ adapter.dispatch('try_sum', 'meterhouse')(amount, other_amount) }}{% endmacro %}
 {% macro duckdb__try_sum(amount, other_amount) %}try({{ as_amount(amount ~ ' + ' ~ other_amount) }}){% endmacro %}
+
+-- One percent of a rate of at most 10 places, exact.
+{% macro hundredth(percent) %}{{ as_price(percent ~ " * cast('0.01' as decimal(2, 2))") }}{% endmacro %}
+
+{% macro quotient(quantity, divisor) %}{{ adapter.dispatch('quotient', 'meterhouse')(quantity, divisor) }}{% endmacro %}
+
+-- quantity (12 places) / whole number, half away from zero at the 12th place.
+{% macro duckdb__quotient(quantity, divisor) %}
+    {{ as_quantity("cast(sign(" ~ quantity ~ ") * ((abs(" ~ scaled_integer(quantity) ~ ") * 2 + (" ~ divisor
+        ~ ")) // (2 * (" ~ divisor ~ "))) as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
+{% endmacro %}

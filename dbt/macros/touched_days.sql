@@ -6,7 +6,7 @@
     {% set zones, local_days, cuts = ref('met_subject_zones'), ref('met_local_days'), ref('met_subject_cuts') %}
     {% set meters, voids = ref('stg_pricing__meters'), ref('stg_usage__voids') %}
     {% set usage_events = source('raw', 'usage_events') %}
-    {% if not execute or not metering_exists(['met_usage_slices', 'met_unique_values']) %}
+    {% if not execute or not metering_exists(['met_usage_slices', 'met_unique_values', 'met_event_values']) %}
         {{ return('true') }}
     {% endif %}
     {% set slices = 'metering.met_usage_slices' %}

@@ -162,6 +162,156 @@ def different_users_by_value(case: Case) -> None:
     case.owes("1", "20", "20.00", dimension_values='{"region": "us"}')
 
 
+@golden
+def percentage_of_payments(case: Case) -> None:
+    """2.9 % of 12.34 + 100 = 3.25786, rounded once."""
+    case.price("percentage", unit_price="2.9")
+    case.use("12.34", "100")
+    case.owes("112.34", "3.25786", "3.26")
+
+
+@golden
+def percentage_of_a_refund(case: Case) -> None:
+    """A negative total is a credit: 2.9 % of -10."""
+    case.price("percentage", unit_price="2.9")
+    case.use("-30", "20")
+    case.owes("-10", "-0.29", "-0.29")
+
+
+@golden
+def card_payments(case: Case) -> None:
+    """1 % + 0.25 each, at least 0.50, at most 3; the first is free.
+
+    By time 999 is first and free, 10 owes 0.35 and is lifted to 0.50, 100 owes 1.25, 400 owes
+    4.25 and is held at 3; the refund of 10 gives 0.50 back: 0.50 + 1.25 + 3 - 0.50 = 4.25.
+    """
+    case.price(
+        "percentage",
+        unit_price="1",
+        event_fee="0.25",
+        free_event_count="1",
+        event_minimum_amount="0.50",
+        event_maximum_amount="3",
+    )
+    case.use("10", "100", "400", "-10", at="2026-01-10T12:00:00Z")
+    case.use("999", at="2026-01-10T11:59:59Z")
+    case.owes("1499", "4.25", "4.25")
+
+
+@golden
+def payments_across_a_price_change(case: Case) -> None:
+    """Two of the three are free, counted from the start of the period: 0.10 + 1 % of 300."""
+    for version in ({"valid_to": "2026-01-15"}, {"valid_from": "2026-01-15"}):
+        case.price(
+            "percentage", unit_price="1", event_fee="0.10", free_event_count="2", **version
+        )
+    case.use("100", at="2026-01-10T12:00:00Z")
+    case.use("200", "300", at="2026-01-20T12:00:00Z")
+    case.owes("500", "3.1", "3.10")
+
+
+@golden
+def graduated_percentage(case: Case) -> None:
+    """3 % of the first 1000 and 1 % of 500 more, plus 2 for entering: 30 + 7."""
+    case.price("percentage", tiers=[("1000", "3", "0"), ("", "1", "2")])
+    case.use("1500")
+    case.owes("1500", "37", "37.00")
+
+
+@golden
+def provider_cost(case: Case) -> None:
+    """Events carry what they cost: 0.015 + 1.2 - 0.1, as it is and times 1.33333."""
+    case.price("dynamic", charge="a")
+    case.price("dynamic", charge="b", unit_price="1.33333")
+    case.use("0.015", "1.2", "-0.1")
+    case.owes("1.115", "1.115", "1.12")
+    case.owes("1.115", "1.48666295", "1.49")
+
+
+@golden
+def packages_within_tiers(case: Case) -> None:
+    """100 free, then packages of 50 begun: 101 above are 3 x 2."""
+    case.price("tiered", tiers=[("100", "0", ""), ("", "2", "", "50")])
+    case.use("201")
+    case.owes("201", "6", "6.00")
+
+
+@golden
+def stairstep(case: Case) -> None:
+    """A price for each step, volume with flat amounts alone: 11 are in the second, 25."""
+    case.price("volume", tiers=[("10", "0", "10"), ("20", "0", "25"), ("", "0", "60")])
+    case.use("11")
+    case.owes("11", "25", "25.00")
+
+
+LEVELS = [("10", "2025-12-20T00:00:00Z"), ("4", "2026-01-11T00:00:00Z")]
+
+
+@golden
+def seats_changing_mid_month(case: Case) -> None:
+    """10 seats since 20 December, 4 from 11 January; February has no event and holds them.
+
+    10 x 12 days / 31 = 3.870967741935 seats x 12 in December; in January (10 x 10 days
+    + 4 x 21 days) / 31 = 5.935483870968 seats x 12; 4 in February.
+    """
+    case.term = {"started_at": "2025-12-01", "ended_at": "2026-03-01"}
+    case.price(
+        "per_unit",
+        meter_code="seats",
+        unit_price="12",
+        prorated="true",
+    )
+    for level, at in LEVELS:
+        case.world.event(case.name, level, event_type="seats", at=at)
+    case.owes("3.870967741935", "46.45161290322", "46.45", billing_period="2025-12")
+    case.owes("5.935483870968", "71.225806451616", "71.23")
+    case.owes("4", "48", "48.00", billing_period="2026-02")
+
+
+@golden
+def stored_hours_over_a_clock_change(case: Case) -> None:
+    """2 GiB held through a Berlin March of 743 hours: 1486 GiB-hours x 0.01."""
+    case.customer = {"timezone": "Europe/Berlin"}
+    case.term = {"started_at": "2026-03-01", "ended_at": "2026-04-01"}
+    case.price("per_unit", meter_code="held", unit_price="0.01")
+    case.world.event(case.name, "2", event_type="stored", at="2026-02-28T23:00:00Z")
+    case.owes("1486", "14.86", "14.86", billing_period="2026-03")
+
+
+@golden
+def level_over_a_price_change(case: Case) -> None:
+    """3 held for 10 days at 0.01 and 21 days at 0.02 an hour: 720 x 0.01, 1512 x 0.02."""
+    for price, version in [
+        ("0.01", {"valid_to": "2026-01-11"}),
+        ("0.02", {"valid_from": "2026-01-11"}),
+    ]:
+        case.price("per_unit", meter_code="held", unit_price=price, **version)
+    case.world.event(case.name, "3", event_type="stored", at="2026-01-01T00:00:00Z")
+    case.owes("720", "7.2", "7.20")
+    case.owes("1512", "30.24", "30.24")
+
+
+@golden
+def lowest_and_last(case: Case) -> None:
+    """The lowest of 5, 2, 9 is 2; the last by time is 9, though 2 was sent last."""
+    case.price("per_unit", charge="a", meter_code="lowest", unit_price="1")
+    case.price("per_unit", charge="b", meter_code="last", unit_price="1")
+    for level, hour in [("5", "08"), ("9", "12"), ("2", "10")]:
+        at = f"2026-01-10T{hour}:00:00Z"
+        case.world.event(case.name, level, event_type="gauge", at=at)
+    case.owes("2", "2", "2.00", charge_code="a")
+    case.owes("9", "9", "9.00", charge_code="b")
+
+
+@golden
+def ninety_fifth_percentile(case: Case) -> None:
+    """Of 21 samples the 20th is the nearest rank: 20 x 1."""
+    case.price("per_unit", meter_code="bandwidth", unit_price="1")
+    for number in range(1, 22):
+        case.world.event(case.name, str(number), event_type="sample")
+    case.owes("20", "20", "20.00")
+
+
 def shared_world() -> tuple[Scenario, dict[str, Case]]:
     """Meters and every case."""
     world = Scenario()
@@ -170,6 +320,11 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
         "calls", "call", rounding_increment="1", minimum_quantity="60", dimensions="to"
     )
     world.meter("users", "login", "unique_count", value_property="user", dimensions="region")
+    world.meter("seats", "seats", "time_weighted")
+    world.meter("held", "stored", "time_weighted")
+    world.meter("lowest", "gauge", "min")
+    world.meter("last", "gauge", "latest")
+    world.meter("bandwidth", "sample", "percentile_95")
     cases: dict[str, Case] = {}
     for arrange in ARRANGEMENTS:
         case = Case(arrange.__name__, world)

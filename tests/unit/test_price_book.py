@@ -57,8 +57,7 @@ call,2026-01-20,2026-01-21T06:00:00Z,flood,CFO
 # (file, old text, new text, line, column, words of the message)
 EDITS = [
     ("meters.csv", "call,count", "call,median", 2, "aggregation", "unknown"),
-    ("meters.csv", "call,count", "call,latest", 2, "aggregation", "not supported yet"),
-    ("meters.csv", "call,count", "call,percentile_95", 2, "aggregation", "not supported yet"),
+    ("meters.csv", "call,count,", "call,latest,", 2, "value_property", "is empty"),
     ("meters.csv", "call,count,", "call,max,", 2, "value_property", "is empty"),
     ("meters.csv", "call,count,", "call,unique_count,", 2, "value_property", "is empty"),
     ("meters.csv", "sum,seconds", "sum,", 3, "value_property", "is empty"),
@@ -86,8 +85,7 @@ EDITS = [
     ("prices.csv", "Packs,calls", "Packs,faxes", 6, "meter_code", "not in meters.csv"),
     ("prices.csv", "services", "energy", 2, "tax_category", "not in tax_rates.csv"),
     ("prices.csv", "Talk,talk,tiered", "Talk,talk,stairs", 5, "pricing_model", "unknown"),
-    ("prices.csv", "calls,package", "calls,dynamic", 6, "pricing_model", "not supported yet"),
-    ("prices.csv", "calls,package", "calls,percentage", 6, "pricing_model", "supported yet"),
+    ("prices.csv", "calls,package", "calls,dynamic", 6, "package_size", "has to be empty"),
     ("prices.csv", "Packs,calls", "Packs,", 6, "meter_code", "needs a meter"),
     ("prices.csv", "Fee,,flat", "Fee,calls,flat", 2, "meter_code", "has to be empty"),
     ("prices.csv", "flat,9.90", "flat,", 2, "unit_price", "is empty"),
@@ -269,3 +267,36 @@ def test_filters_of_a_charge_that_take_the_same_usage_are_found(
     book = SOUND | {"prices.csv": SOUND["prices.csv"] + rows}
     found = [(d.row, d.column) for d in check_price_book(write_book(tmp_path, book))]
     assert found == ([(8, "dimension_filter")] if is_overlap else [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "column", "words"),
+    [
+        ("percentage,0.12345678901,,,,,", "unit_price", "more than 10 decimal places"),
+        ("percentage,1,5,0.3,,,", "included_quantity", "has to be empty"),
+        ("percentage,,,0.3,,,", "unit_price", "is empty"),
+        ("percentage,1,,,1.5,,", "free_event_count", "not a whole number"),
+        ("percentage,1,,,,2,1", "event_maximum_amount", "below the event_minimum_amount 2"),
+        ("per_unit,1,,0.3,,,", "event_fee", "has to be empty"),
+        ("percentage,1,,0.3,,,", "event_fee", ""),
+        ("dynamic,,5,,,,", "unit_price", ""),
+    ],
+)
+def test_what_a_price_asks_of_each_event_is_checked(
+    tmp_path: Path, fields: str, column: str, words: str
+) -> None:
+    """A bound that nothing reads would be missing on every invoice."""
+    model, unit_price, included, *events = fields.split(",")
+    empty = ",,,,,,,,,,,,,,,,,"
+    lines = SOUND["prices.csv"].splitlines()
+    rows = [lines[0] + ",event_fee,free_event_count,event_minimum_amount,event_maximum_amount"]
+    rows += [line + ",,,," for line in lines[1:]]
+    price = f"f_1,p,f,F,talk,{model},{unit_price},,{included},,,,arrears,,,,,"
+    assert price.count(",") == empty.count(",")
+    rows.append(",".join([price, *events]))
+    book = SOUND | {"prices.csv": "\n".join(rows) + "\n"}
+    if not words:
+        assert check_price_book(write_book(tmp_path, book)) == []
+        return
+    found = check_price_book(write_book(tmp_path, book))
+    assert [d.column for d in found if words in d.message] == [column], found

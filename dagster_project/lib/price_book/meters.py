@@ -15,8 +15,10 @@ from dagster_project.lib.price_book.fields import (
 )
 from dagster_project.lib.price_book.records import Defect, Tables
 
-AGGREGATIONS = ("count", "sum", "max", "unique_count")
-LATER_AGGREGATIONS = ("min", "latest", "time_weighted", "percentile_95")
+AGGREGATIONS = (
+    *("count", "sum", "max", "min", "latest"),
+    *("unique_count", "time_weighted", "percentile_95"),
+)
 
 
 def check_meters(tables: Tables) -> Iterator[Defect]:
@@ -25,7 +27,7 @@ def check_meters(tables: Tables) -> Iterator[Defect]:
     yield from unique(rows, "meter_code")
     for row in rows:
         yield from required(row, "meter_name", "event_type", "unit")
-        yield from one_of(row, "aggregation", AGGREGATIONS, LATER_AGGREGATIONS)
+        yield from one_of(row, "aggregation", AGGREGATIONS)
         if row["aggregation"] in AGGREGATIONS and row["aggregation"] != "count":
             yield from required(row, "value_property")
         yield from filter_pairs(row, "filter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -21,8 +22,16 @@ from dagster_project.lib.price_book.fields import (
 from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
 from dagster_project.lib.price_book.versions import check_versions
 
-PRICING_MODELS = ("flat", "per_unit", "tiered", "volume", "package")
-LATER_PRICING_MODELS = ("percentage", "dynamic")
+PRICING_MODELS = (
+    *("flat", "per_unit", "tiered", "volume", "package"),
+    *("percentage", "dynamic"),
+)
+EVENT_COLUMNS = (
+    *("event_fee", "free_event_count"),
+    *("event_minimum_amount", "event_maximum_amount"),
+)
+# A hundredth of a percentage is held exactly in a price of twelve places.
+PERCENT_PLACES = 10
 TIERED_MODELS = ("tiered", "volume")
 VERSION_KEY = ("plan_code", "charge_code", "subscription_id", "dimension_filter")
 
@@ -42,6 +51,8 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
     rows = tables["prices.csv"]
     plans, meters = codes(tables, "plans"), codes(tables, "meters")
     categories = codes(tables, "tax_rates")
+    tiered = codes(tables, "price_tiers")
+    aggregations = {row["meter_code"]: row["aggregation"] for row in tables["meters.csv"]}
     yield from unique(rows, "price_id")
     for row in rows:
         yield from required(row, "plan_code", "charge_code", "charge_name")
@@ -53,14 +64,15 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
             message = f"prorated {row['prorated']!r} is neither true nor false"
             yield row.defect("prorated", message)
         yield from unsupported(row, "minimum_amount", "maximum_amount")
-        yield from _check_price_model(row)
+        yield from _check_price_model(row, row["price_id"] in tiered)
+        yield from _check_event_columns(row, aggregations.get(row["meter_code"], ""))
     yield from check_versions(rows, VERSION_KEY)
 
 
-def _check_price_model(row: Row) -> Iterator[Defect]:
+def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:
     """Check that a price carries what its pricing model needs and nothing it ignores."""
     model = row["pricing_model"]
-    yield from one_of(row, "pricing_model", PRICING_MODELS, LATER_PRICING_MODELS)
+    yield from one_of(row, "pricing_model", PRICING_MODELS)
     yield from decimal(row, "unit_price", MONEY_DIGITS)
     yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "included_quantity", QUANTITY_DIGITS, at_least="0")
@@ -72,14 +84,45 @@ def _check_price_model(row: Row) -> Iterator[Defect]:
         )
     elif not row["meter_code"]:
         yield row.defect("meter_code", f"a {model} price needs a meter")
-    if model in TIERED_MODELS:
+    if model in TIERED_MODELS or (model == "percentage" and has_tiers):
         yield from empty(row, f"for a {model} price, its tiers carry it", "unit_price")
-    else:
+    elif model != "dynamic":
         yield from required(row, "unit_price")
     if model == "package":
         yield from required(row, "package_size")
     else:
         yield from empty(row, f"for a {model} price", "package_size")
+
+
+def _check_event_columns(row: Row, aggregation: str) -> Iterator[Defect]:
+    """Check what a percentage may ask of each event."""
+    if row["pricing_model"] == "percentage":
+        yield from _percent(row, "unit_price")
+    for column in ("event_fee", "event_minimum_amount", "event_maximum_amount"):
+        yield from decimal(row, column, MONEY_DIGITS, at_least="0")
+    if row["free_event_count"] and not re.fullmatch("[0-9]{1,18}", row["free_event_count"]):
+        message = f"{row['free_event_count']!r} is not a whole number of events"
+        yield row.defect("free_event_count", message)
+    asked = [column for column in EVENT_COLUMNS if row[column]]
+    if asked and row["pricing_model"] != "percentage":
+        yield from empty(row, f"for a {row['pricing_model']} price", *asked)
+    elif asked:
+        reason = "where events are priced one by one"
+        yield from empty(row, reason, "included_quantity")
+        yield from required(row, "unit_price")
+        if aggregation not in ("", "sum"):
+            message = f"the meter {row['meter_code']!r} does not add up its events"
+            yield row.defect(asked[0], message)
+    lowest, highest = number(row, "event_minimum_amount"), number(row, "event_maximum_amount")
+    if lowest is not None and highest is not None and highest < lowest:
+        message = f"{highest} is below the event_minimum_amount {lowest}"
+        yield row.defect("event_maximum_amount", message)
+
+
+def _percent(row: Row, column: str) -> Iterator[Defect]:
+    if len(row[column].partition(".")[2]) > PERCENT_PLACES:
+        message = f"the percentage {row[column]} has more than {PERCENT_PLACES} decimal places"
+        yield row.defect(column, message)
 
 
 def check_tiers(tables: Tables) -> Iterator[Defect]:
@@ -94,8 +137,12 @@ def check_tiers(tables: Tables) -> Iterator[Defect]:
         yield from decimal(row, "up_to", QUANTITY_DIGITS, above="0")
         yield from decimal(row, "unit_price", MONEY_DIGITS)
         yield from decimal(row, "flat_amount", MONEY_DIGITS)
+        yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
         model = models.get(row["price_id"], "")
-        if model in PRICING_MODELS and model not in TIERED_MODELS:
+        if model == "percentage":
+            yield from _percent(row, "unit_price")
+            yield from empty(row, "for a percentage", "package_size")
+        elif model in PRICING_MODELS and model not in TIERED_MODELS:
             yield row.defect("price_id", f"{row['price_id']!r} is {model} and takes no tiers")
         tiers[row["price_id"]].append(row)
     for price in prices:

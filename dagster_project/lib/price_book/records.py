@@ -41,7 +41,12 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 # Ours, not the contract's: a price book written by its letter has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
 OPTIONAL_FILES = frozenset({"seller.csv", "quality_acknowledgements.csv"})
-OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {}
+OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "prices.csv": (
+        "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",
+    ),
+    "price_tiers.csv": ("package_size",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ select
     period_from_date,
     period_to_date,
     {{ days_between('period_from_date', 'period_to_date') }} as period_day_count,
+    full_from_at,
+    full_to_at,
     greatest(full_from_at, term_from_at) as from_at,
     least(full_to_at, term_to_at) as to_at
 from timed

@@ -34,6 +34,62 @@ unique_counts as (
 
 ),
 
+event_values as (
+
+    select * from {{ ref('met_values_assigned') }}
+
+),
+
+level_daily as (
+
+    select * from {{ ref('met_level_daily') }}
+
+),
+
+terms as (
+
+    select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
+ranked_values as (
+
+    select
+        *,
+        count(*) over (
+            partition by subscription_id, term_from_at, meter_code, dimension_values, usage_date
+        ) as value_count,
+        row_number() over (
+            partition by subscription_id, term_from_at, meter_code, dimension_values, usage_date
+            order by value_quantity
+        ) as value_rank,
+        row_number() over (
+            partition by subscription_id, term_from_at, meter_code, dimension_values, usage_date
+            order by event_at desc, event_id desc, source desc
+        ) as recency
+
+    from event_values
+
+),
+
+daily_values as (
+
+    select
+        subscription_id,
+        term_from_at,
+        meter_code,
+        dimension_values,
+        usage_date,
+        min(value_quantity) as lowest_quantity,
+        max(case when recency = 1 then value_quantity end) as last_quantity,
+        min(case when value_rank * 100 >= value_count * 95 then value_quantity end)
+            as percentile_quantity
+
+    from ranked_values
+    group by subscription_id, term_from_at, meter_code, dimension_values, usage_date
+
+),
+
 daily as (
 
     select
@@ -67,6 +123,10 @@ select
         when 'sum' then daily.quantity_sum
         when 'max' then daily.quantity_max
         when 'unique_count' then {{ as_quantity('unique_counts.value_count') }}
+        when 'min' then daily_values.lowest_quantity
+        when 'latest' then daily_values.last_quantity
+        when 'percentile_95' then daily_values.percentile_quantity
+        when 'time_weighted' then coalesce(level_daily.quantity, {{ as_quantity('0') }})
     end as quantity,
     cast(daily.event_count as bigint) as event_count
 from daily
@@ -78,3 +138,42 @@ left join unique_counts
     and daily.meter_code = unique_counts.meter_code
     and daily.dimension_values = unique_counts.dimension_values
     and daily.usage_date = unique_counts.usage_date
+left join daily_values
+    on daily.subscription_id = daily_values.subscription_id
+    and daily.term_from_at = daily_values.term_from_at
+    and daily.meter_code = daily_values.meter_code
+    and daily.dimension_values = daily_values.dimension_values
+    and daily.usage_date = daily_values.usage_date
+left join level_daily
+    on daily.subscription_id = level_daily.subscription_id
+    and daily.term_from_at = level_daily.term_from_at
+    and daily.meter_code = level_daily.meter_code
+    and daily.dimension_values = level_daily.dimension_values
+    and daily.usage_date = level_daily.usage_date
+
+union all
+
+-- Days on which a level only holds.
+select
+    level_daily.subscription_id,
+    level_daily.term_from_at,
+    terms.customer_id,
+    level_daily.meter_code,
+    level_daily.dimension_values,
+    level_daily.usage_date,
+    meters.unit,
+    level_daily.quantity,
+    cast(0 as bigint) as event_count
+from level_daily
+inner join terms
+    on level_daily.subscription_id = terms.subscription_id
+    and level_daily.term_from_at = terms.term_from_at
+inner join meters
+    on level_daily.meter_code = meters.meter_code
+left join daily
+    on level_daily.subscription_id = daily.subscription_id
+    and level_daily.term_from_at = daily.term_from_at
+    and level_daily.meter_code = daily.meter_code
+    and level_daily.dimension_values = daily.dimension_values
+    and level_daily.usage_date = daily.usage_date
+where daily.subscription_id is null

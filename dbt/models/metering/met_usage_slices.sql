@@ -9,6 +9,7 @@
     on_schema_change='fail'
 ) }}
 -- depends_on: {{ ref('met_unique_values') }}
+-- depends_on: {{ ref('met_event_values') }}
 {% set meters = meters_by_event_type() %}
 {% set slots = range(1, slot_count(meters) + 1) %}
 {% set dimension_numbers = range(1, dimension_count(meters) + 1) %}

@@ -23,15 +23,47 @@ matches as (
 
 ),
 
+usage as (
+
+    select * from {{ ref('met_usage_segments') }}
+
+),
+
+held_meters as (
+
+    select meter_code
+    from {{ ref('stg_pricing__meters') }}
+    where aggregation = 'time_weighted'
+
+),
+
+terms as (
+
+    select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
 seen as (
 
-    select distinct
+    select
         subscription_id,
         term_from_at,
         meter_code,
         dimension_values
-
-    from {{ ref('met_usage_segments') }}
+    from usage
+    union
+    -- A level holds on, also on the plan that follows.
+    select
+        usage.subscription_id,
+        terms.term_from_at,
+        usage.meter_code,
+        usage.dimension_values
+    from usage
+    inner join held_meters
+        on usage.meter_code = held_meters.meter_code
+    inner join terms
+        on usage.subscription_id = terms.subscription_id
+        and usage.term_from_at < terms.term_from_at
 
 ),
 
@@ -101,7 +133,7 @@ ranked as (
             partition by
                 spans.subscription_id, spans.term_from_at, spans.charge_code,
                 spans.dimension_values, spans.bound_at
-            order by offers.preference, offers.match_rank desc, offers.price_id
+            order by offers.preference asc, offers.match_rank desc, offers.price_id asc
         ) as choice
 
     from spans

@@ -9,6 +9,12 @@ quantities as (
 
 ),
 
+event_amounts as (
+
+    select * from {{ ref('rat_event_amounts') }}
+
+),
+
 tier_amounts as (
 
     select
@@ -61,10 +67,20 @@ select
             then {{ try_product(whole_packages('quantities.chargeable_quantity',
                 'quantities.package_size'), 'quantities.unit_price') }}
         when quantities.pricing_model = 'package' then {{ as_amount('0') }}
+        when quantities.pricing_model = 'dynamic'
+            then {{ try_product('quantities.chargeable_quantity',
+                'coalesce(quantities.unit_price, ' ~ as_price('1') ~ ')') }}
+        when quantities.is_priced_by_event and quantities.event_count = 0
+            then {{ as_amount('0') }}
+        when quantities.is_priced_by_event then event_amounts.exact_amount
+        when quantities.pricing_model = 'percentage' and quantities.unit_price is not null
+            then {{ try_product('quantities.chargeable_quantity',
+                hundredth('quantities.unit_price')) }}
         when tier_amounts.unfit_count = 0
             then {{ try_sum('tier_amounts.whole_amount', 'tier_amounts.remaining_amount') }}
     end as exact_amount,
-    quantities.quantity < 0 and quantities.pricing_model <> 'per_unit' as is_negative_as_zero
+    quantities.quantity < 0
+    and quantities.pricing_model not in ('per_unit', 'percentage', 'dynamic') as is_negative_as_zero
 from quantities
 left join tier_amounts
     on quantities.subscription_id = tier_amounts.subscription_id
@@ -73,3 +89,10 @@ left join tier_amounts
     and quantities.price_id = tier_amounts.price_id
     and quantities.dimension_values = tier_amounts.dimension_values
     and quantities.line_from_at = tier_amounts.line_from_at
+left join event_amounts
+    on quantities.subscription_id = event_amounts.subscription_id
+    and quantities.term_from_at = event_amounts.term_from_at
+    and quantities.charge_code = event_amounts.charge_code
+    and quantities.price_id = event_amounts.price_id
+    and quantities.dimension_values = event_amounts.dimension_values
+    and quantities.line_from_at = event_amounts.line_from_at

@@ -21,40 +21,21 @@ unique_values as (
 
 ),
 
-usage_windows as (
+scopes as (
 
-    select * from {{ ref('met_usage_windows') }}
+    select * from {{ ref('rat_usage_scopes') }}
+
+),
+
+value_quantities as (
+
+    select * from {{ ref('rat_value_quantities') }}
 
 ),
 
 meters as (
 
     select * from {{ ref('stg_pricing__meters') }}
-
-),
-
--- Which dimension values the price of a charge period takes, and when.
-scopes as (
-
-    select
-        charge_periods.subscription_id,
-        charge_periods.term_from_at,
-        charge_periods.charge_code,
-        charge_periods.price_id,
-        charge_periods.line_from_at,
-        charge_periods.meter_code,
-        usage_windows.dimension_values,
-        greatest(charge_periods.line_from_at, usage_windows.from_at) as from_at,
-        least(charge_periods.line_to_at, usage_windows.to_at) as to_at
-
-    from charge_periods
-    inner join usage_windows
-        on charge_periods.subscription_id = usage_windows.subscription_id
-        and charge_periods.term_from_at = usage_windows.term_from_at
-        and charge_periods.charge_code = usage_windows.charge_code
-        and charge_periods.price_id = usage_windows.price_id
-        and charge_periods.line_from_at < usage_windows.to_at
-        and charge_periods.line_to_at > usage_windows.from_at
 
 ),
 
@@ -110,38 +91,64 @@ counted as (
 
 ),
 
+-- A level that is held is usage without an event.
+used as (
+
+    select subscription_id, term_from_at, charge_code, price_id, line_from_at, dimension_values
+    from summed
+    union
+    select subscription_id, term_from_at, charge_code, price_id, line_from_at, dimension_values
+    from value_quantities
+
+),
+
 measured as (
 
     select
         charge_periods.*,
-        coalesce(summed.dimension_values, '{}') as dimension_values,
+        coalesce(used.dimension_values, '{}') as dimension_values,
         meters.meter_name,
         meters.unit,
         cast(coalesce(summed.event_count, 0) as bigint) as event_count,
         case
-            when summed.event_count is null then {{ as_quantity('0') }}
+            when used.dimension_values is null then {{ as_quantity('0') }}
             when meters.aggregation = 'count' then {{ as_quantity('summed.event_count') }}
             when meters.aggregation = 'sum' then summed.quantity_sum
             when meters.aggregation = 'max' then summed.quantity_max
             when meters.aggregation = 'unique_count' then {{ as_quantity('counted.value_count') }}
+            else value_quantities.quantity
         end as quantity
 
     from charge_periods
     inner join meters
         on charge_periods.meter_code = meters.meter_code
+    left join used
+        on charge_periods.subscription_id = used.subscription_id
+        and charge_periods.term_from_at = used.term_from_at
+        and charge_periods.charge_code = used.charge_code
+        and charge_periods.price_id = used.price_id
+        and charge_periods.line_from_at = used.line_from_at
     left join summed
-        on charge_periods.subscription_id = summed.subscription_id
-        and charge_periods.term_from_at = summed.term_from_at
-        and charge_periods.charge_code = summed.charge_code
-        and charge_periods.price_id = summed.price_id
-        and charge_periods.line_from_at = summed.line_from_at
+        on used.subscription_id = summed.subscription_id
+        and used.term_from_at = summed.term_from_at
+        and used.charge_code = summed.charge_code
+        and used.price_id = summed.price_id
+        and used.line_from_at = summed.line_from_at
+        and used.dimension_values = summed.dimension_values
     left join counted
-        on charge_periods.subscription_id = counted.subscription_id
-        and charge_periods.term_from_at = counted.term_from_at
-        and charge_periods.charge_code = counted.charge_code
-        and charge_periods.price_id = counted.price_id
-        and charge_periods.line_from_at = counted.line_from_at
-        and summed.dimension_values = counted.dimension_values
+        on used.subscription_id = counted.subscription_id
+        and used.term_from_at = counted.term_from_at
+        and used.charge_code = counted.charge_code
+        and used.price_id = counted.price_id
+        and used.line_from_at = counted.line_from_at
+        and used.dimension_values = counted.dimension_values
+    left join value_quantities
+        on used.subscription_id = value_quantities.subscription_id
+        and used.term_from_at = value_quantities.term_from_at
+        and used.charge_code = value_quantities.charge_code
+        and used.price_id = value_quantities.price_id
+        and used.line_from_at = value_quantities.line_from_at
+        and used.dimension_values = value_quantities.dimension_values
 
 ),
 
@@ -190,6 +197,7 @@ select
     pricing_model,
     unit_price,
     package_size,
+    is_priced_by_event,
     tax_category,
     dimension_values,
     line_from_at,

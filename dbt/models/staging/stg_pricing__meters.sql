@@ -9,35 +9,59 @@ meters as (
 
 ),
 
-filtered_meters as (
+prices as (
 
-    select distinct meter_code
-    from {{ ref('prices') }}
-    where coalesce(dimension_filter, '') <> ''
+    select * from {{ ref('prices') }}
+
+),
+
+priced_meters as (
+
+    select
+        meter_code,
+        max(case when coalesce(dimension_filter, '') <> '' then 1 else 0 end) = 1 as is_filtered,
+        max(case
+            when coalesce(event_fee, event_minimum_amount, event_maximum_amount) is not null
+                or free_event_count is not null
+                then 1
+            else 0
+        end) = 1 as is_priced_by_event
+
+    from prices
+    group by meter_code
+
+),
+
+described as (
+
+    select
+        meters.*,
+        coalesce(priced_meters.is_filtered, false) as is_filtered,
+        meters.aggregation in ('min', 'latest', 'time_weighted', 'percentile_95')
+        or coalesce(priced_meters.is_priced_by_event, false) as keeps_event_values
+
+    from meters
+    left join priced_meters
+        on meters.meter_code = priced_meters.meter_code
 
 ),
 
 numbered as (
 
     select
-        meters.*,
-        row_number() over (
-            partition by meters.event_type order by meters.meter_code
-        ) as meter_slot,
+        *,
+        row_number() over (partition by event_type order by meter_code) as meter_slot,
         -- Whether an event is rated then depends on the dimensions of all meters of its type.
-        max(case when filtered_meters.meter_code is null then 0 else 1 end) over (
-            partition by meters.event_type
-        ) = 1 as has_filtered_prices,
+        max(case when is_filtered then 1 else 0 end) over (partition by event_type) = 1
+            as has_filtered_prices,
         md5(concat_ws(
-            '|', meters.meter_code, meters.event_type, meters.aggregation,
-            meters.value_property, meters.filter, meters.dimensions,
-            cast(meters.rounding_increment as varchar),
-            cast(meters.minimum_quantity as varchar), filtered_meters.meter_code
+            '|', meter_code, event_type, aggregation, value_property, filter, dimensions,
+            cast(rounding_increment as varchar), cast(minimum_quantity as varchar),
+            case when is_filtered then 'filtered' end,
+            case when keeps_event_values then 'by event' end
         )) as meter_hash
 
-    from meters
-    left join filtered_meters
-        on meters.meter_code = filtered_meters.meter_code
+    from described
 
 )
 
@@ -53,6 +77,7 @@ select
     {{ as_quantity('rounding_increment') }} as rounding_increment,
     {{ as_quantity('minimum_quantity') }} as minimum_quantity,
     meter_slot,
+    keeps_event_values,
     has_filtered_prices,
     md5(string_agg(meter_hash, '|') over (
         partition by event_type order by meter_slot

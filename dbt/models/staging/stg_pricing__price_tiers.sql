@@ -16,5 +16,6 @@ select
         as tier_from,
     {{ as_quantity('up_to') }} as tier_up_to,
     {{ as_price('coalesce(unit_price, 0)') }} as unit_price,
-    {{ as_price('coalesce(flat_amount, 0)') }} as flat_amount
+    {{ as_price('coalesce(flat_amount, 0)') }} as flat_amount,
+    {{ as_quantity('package_size') }} as package_size
 from price_tiers

@@ -19,10 +19,11 @@ tiered_lines as (
     select
         invoice_id,
         line_number,
+        pricing_model,
         exact_amount
 
     from {{ ref('fct_invoice_lines') }}
-    where pricing_model in ('tiered', 'volume')
+    where pricing_model in ('tiered', 'volume', 'percentage')
 
 )
 
@@ -38,5 +39,6 @@ full outer join tiers
     and tiered_lines.line_number = tiers.line_number
 where
     tiered_lines.exact_amount is null
-    or tiers.tiers_amount is null
+    -- A percentage may be one rate, without tiers.
+    or (tiers.tiers_amount is null and tiered_lines.pricing_model <> 'percentage')
     or tiered_lines.exact_amount <> tiers.tiers_amount
