@@ -85,6 +85,8 @@ class Scenario:
     subjects: list[Row] = field(default_factory=list)
     corrections: list[Row] = field(default_factory=list)
     events: dict[str, list[str]] = field(default_factory=dict)
+    # Optional tables of the price book by name; the columns are those of the rows.
+    tables: dict[str, list[Row]] = field(default_factory=dict)
 
     def meter(
         self, code: str, event_type: str, aggregation: str = "sum", **columns: Any
@@ -290,6 +292,7 @@ class Installation:
             ),
             "seller": (SELLER_COLUMNS, [seller]),
         }
+        tables |= {name: ([], rows) for name, rows in scenario.tables.items()}
         for name, (columns, rows) in tables.items():
             write_csv(self.pricing / f"{name}.csv", columns, rows)
         assert [str(defect) for defect in check_price_book(self.pricing)] == []

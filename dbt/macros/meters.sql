@@ -1,6 +1,8 @@
 -- The meters of the price book, read once a run, so that the one pass over the events names
 -- each property directly instead of looking its path up row by row.
 {% macro meters_by_event_type() %}
+    {# Named before anything else, since dbt learns while parsing what a model depends on. #}
+    {% set bands, times, holidays = ref('dimension_bands'), ref('time_bands'), ref('holidays') %}
     {% set meters = [] %}
     {% if execute %}
         {% set rows = run_query(
@@ -15,6 +17,18 @@
                 'rounding_increment': row[6], 'minimum_quantity': row[7], 'slot': row[8] | int,
                 'has_filtered_prices': row[9],
             }) %}
+        {% endfor %}
+        {% set size_bands = run_query("select event_type, dimension, property, cast(up_to as varchar) as up_to, band"
+            ~ " from " ~ bands ~ " order by event_type, dimension, up_to nulls last").rows %}
+        {% set time_bands = run_query("select dimension, days, from_time, to_time, band from " ~ times
+            ~ " order by dimension, days, from_time").rows %}
+        {% set holiday_dates = run_query("select dimension, holiday_date from " ~ holidays ~ " order by 1, 2").rows %}
+        {% for meter in meters %}
+            {% set size_here, time_here, dates_here = [], [], [] %}
+            {% for row in size_bands if row[0] == meter.event_type %}{% do size_here.append(row) %}{% endfor %}
+            {% for row in time_bands %}{% do time_here.append(row) %}{% endfor %}
+            {% for row in holiday_dates %}{% do dates_here.append(row) %}{% endfor %}
+            {% do meter.update({'size_bands': size_here, 'time_bands': time_here, 'holidays': dates_here}) %}
         {% endfor %}
     {% endif %}
     {% for meter in meters %}
@@ -37,11 +51,79 @@
 {% endmacro %}
 
 {% macro meter_property_names(meter) %}
-    {% set names = meter_dimension_names(meter) + ([meter.value_property] if meter.value_property else []) %}
+    {% set names = [meter.value_property] if meter.value_property else [] %}
+    {% for name in meter_dimension_names(meter) %}
+        {% set property = dimension_property(meter, name) %}
+        {% if property %}{% do names.append(property) %}{% endif %}
+    {% endfor %}
     {% for pair in (meter.filter or '').split(';') if pair.strip() %}
         {% do names.append(pair.split('=', 1)[0].strip()) %}
     {% endfor %}
     {{ return(names) }}
+{% endmacro %}
+
+-- The property that a dimension is read from: that of its bands, none for a band of time.
+{% macro dimension_property(meter, name) %}
+    {% for row in meter.size_bands if row[1] == name %}{{ return(row[2]) }}{% endfor %}
+    {% for row in meter.time_bands if row[0] == name %}{{ return('') }}{% endfor %}
+    {{ return(name) }}
+{% endmacro %}
+
+-- The value of the nth dimension: as sent, or the band in which the size or the time falls.
+{% macro placed_dimension(meters, number) %}
+    {%- set text, derived = 'placed.dimension_text_' ~ number, [] -%}
+    {%- for meter in meters if meter.slot == 1 and meter.dimension_names | length >= number -%}
+        {%- if dimension_property(meter, meter.dimension_names[number - 1]) != meter.dimension_names[number - 1] -%}{%- do derived.append(meter) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- if derived -%}
+    case placed.event_type
+        {% for meter in derived %}
+        {%- set name = meter.dimension_names[number - 1] %}
+        when {{ sql_text(meter.event_type) }} then {{ size_band(meter, name, text) if dimension_property(meter, name) else time_band(meter, name) }}
+        {% endfor %}
+        else {{ text }}
+    end
+    {%- else -%} {{ text }} {%- endif -%}
+{% endmacro %}
+
+-- A bound belongs to its band; an event without a size has none.
+{% macro size_band(meter, name, text) %}
+    case
+        when {{ parse_quantity(text) }} is null then null
+        {% for row in meter.size_bands if row[1] == name %}
+        {{ 'when ' ~ parse_quantity(text) ~ ' <= ' ~ as_quantity(sql_text(row[3])) ~ ' then' if row[3] is not none else 'else' }} {{ sql_text(row[4]) }}
+        {% endfor %}
+    end
+{% endmacro %}
+
+-- By the clock on the customer's wall, so that days of 23 and 25 hours need no care.
+{% macro time_band(meter, name) %}
+    {%- set day_numbers = {'mon': 1, 'tue': 2, 'wed': 3, 'thu': 4, 'fri': 5, 'sat': 6, 'sun': 7, 'holiday': 8} -%}
+    {%- set dates, knows_holidays = [], [] -%}
+    {%- for row in meter.time_bands if row[0] == name and 'holiday' in row[1].split('|') -%}{%- do knows_holidays.append(row) -%}{%- endfor -%}
+    {%- for row in meter.holidays if row[0] == name and knows_holidays -%}{%- do dates.append("cast('" ~ row[1] ~ "' as date)") -%}{%- endfor -%}
+    {%- set day -%}
+    {% if dates %}case when cast(placed.local_event_at as date) in ({{ dates | join(', ') }}) then 8 else {{ iso_weekday('cast(placed.local_event_at as date)') }} end{% else %}{{ iso_weekday('cast(placed.local_event_at as date)') }}{% endif %}
+    {%- endset -%}
+    {%- set minute = 'extract(hour from placed.local_event_at) * 60 + extract(minute from placed.local_event_at)' -%}
+    case
+        {% for row in meter.time_bands if row[0] == name %}
+        {%- set days = [] -%}
+        {%- for code in row[1].split('|') %}{% do days.append(day_numbers[code]) %}{% endfor %}
+        when {{ day }} in ({{ days | join(', ') }}) and {{ minute }} >= {{ minutes_of(row[2]) }} and {{ minute }} < {{ minutes_of(row[3]) }} then {{ sql_text(row[4]) }}
+        {% endfor %}
+    end
+{% endmacro %}
+
+{% macro minutes_of(clock) %}{{ return(clock.split(':')[0] | int * 60 + clock.split(':')[1] | int) }}{% endmacro %}
+
+-- The event types that have a dimension read from the time.
+{% macro types_with_time_bands(meters) %}
+    {% set types = [] %}
+    {% for meter in meters if meter.slot == 1 %}
+        {% for name in meter.dimension_names if dimension_property(meter, name) == '' %}{% do types.append(sql_text(meter.event_type)) %}{% endfor %}
+    {% endfor %}
+    {{ return(types | unique | list) }}
 {% endmacro %}
 
 -- The properties that the meters of an event type read, from one pass over the JSON.
@@ -62,10 +144,10 @@
 {% macro dimension_text(meters, number) %}
     {%- set first_meters = [] -%}
     {%- for meter in meters if meter.slot == 1 and meter.dimension_names | length >= number -%}
-        {%- do first_meters.append(meter) -%}
+        {%- if dimension_property(meter, meter.dimension_names[number - 1]) -%}{%- do first_meters.append(meter) -%}{%- endif -%}
     {%- endfor -%}
     {%- if first_meters -%}
-    case event_type {% for meter in first_meters %} when {{ sql_text(meter.event_type) }} then {{ property_text(meter, meter.dimension_names[number - 1]) }}{% endfor %} end
+    case event_type {% for meter in first_meters %} when {{ sql_text(meter.event_type) }} then {{ property_text(meter, dimension_property(meter, meter.dimension_names[number - 1])) }}{% endfor %} end
     {%- else -%} cast(null as varchar) {%- endif -%}
 {% endmacro %}
 

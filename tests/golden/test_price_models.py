@@ -312,6 +312,90 @@ def ninety_fifth_percentile(case: Case) -> None:
     case.owes("20", "20", "20.00")
 
 
+@golden
+def two_tariffs_over_a_clock_change(case: Case) -> None:
+    """Day from 06:00 to 22:00 in Berlin: at 0.30, night at 0.20.
+
+    06:00 is 05:00Z on 28 March and 04:00Z on the 29th, when the clock has changed: day gets 1
+    + 4 + 16, night 2 + 8. An hour of the night is missing, and nothing is missed.
+    """
+    case.customer = {"timezone": "Europe/Berlin"}
+    case.term = {"started_at": "2026-03-01", "ended_at": "2026-04-01"}
+    for band, price in [("day", "0.30"), ("night", "0.20")]:
+        case.price(
+            "per_unit",
+            meter_code="energy",
+            unit_price=price,
+            dimension_filter=f"tariff={band}",
+        )
+    for quantity, at in [
+        ("1", "2026-03-28T05:00:00Z"),
+        ("2", "2026-03-28T04:59:59.999999Z"),
+        ("4", "2026-03-29T04:00:00Z"),
+        ("8", "2026-03-29T03:59:59.999999Z"),
+        ("16", "2026-03-29T19:59:59.999999Z"),
+    ]:
+        case.world.event(case.name, quantity, event_type="energy", at=at)
+    march = {"billing_period": "2026-03"}
+    case.owes("21", "6.3", "6.30", dimension_values='{"tariff": "day"}', **march)
+    case.owes("10", "2", "2.00", dimension_values='{"tariff": "night"}', **march)
+
+
+@golden
+def weekends_and_holidays(case: Case) -> None:
+    """Work days from 08:00 to 20:00 are peak; 1 January is a holiday on a Thursday.
+
+    Friday 2 January 08:00 is peak at 3; the holiday, Friday 20:00 and Saturday are low at 1.
+    """
+    for band, price in [("peak", "3"), ("low", "1")]:
+        case.price(
+            "per_unit", meter_code="heat", unit_price=price, dimension_filter=f"load={band}"
+        )
+    for quantity, at in [
+        ("1", "2026-01-01T12:00:00Z"),
+        ("2", "2026-01-02T08:00:00Z"),
+        ("4", "2026-01-02T20:00:00Z"),
+        ("8", "2026-01-03T12:00:00Z"),
+    ]:
+        case.world.event(case.name, quantity, event_type="heat", at=at)
+    case.owes("13", "13", "13.00", dimension_values='{"load": "low"}')
+    case.owes("2", "6", "6.00", dimension_values='{"load": "peak"}')
+
+
+@golden
+def tokens_by_the_size_of_the_request(case: Case) -> None:
+    """All tokens of a request over 200,000 input tokens cost more; 200,000 are still small.
+
+    A million cost 3 and 6 (input), 0.30 and 0.60 (cached), 15 and 22.50 (output): small 0.6 +
+    0.003 + 0.015, large 1.200006 + 0.0006 + 0.0225.
+    """
+    for meter, small, large in [
+        ("cached", "0.0000003", "0.0000006"),
+        ("input", "0.000003", "0.000006"),
+        ("output", "0.000015", "0.0000225"),
+    ]:
+        for size, price in [("small", small), ("large", large)]:
+            case.price(
+                "per_unit",
+                charge=meter,
+                meter_code=meter,
+                unit_price=price,
+                dimension_filter=f"size={size}",
+            )
+    for tokens, cached, output in [("200000", "10000", "1000"), ("200001", "1000", "1000")]:
+        data = {"input": tokens, "cached": cached, "output": output}
+        case.world.event(case.name, event_type="llm", data=data)
+    large, small = '{"size": "large"}', '{"size": "small"}'
+    case.owes("1000", "0.0006", "0.00", dimension_values=large)
+    case.owes("10000", "0.003", "0.00", dimension_values=small)
+    case.owes("200001", "1.200006", "1.20", dimension_values=large)
+    case.owes("200000", "0.6", "0.60", dimension_values=small)
+    case.owes("1000", "0.0225", "0.02", dimension_values=large)
+    case.owes("1000", "0.015", "0.02", dimension_values=small)
+    # A line of zero is not printed.
+    case.expected = [line for line in case.expected if line["net_amount"]]
+
+
 def shared_world() -> tuple[Scenario, dict[str, Case]]:
     """Meters and every case."""
     world = Scenario()
@@ -320,6 +404,29 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
         "calls", "call", rounding_increment="1", minimum_quantity="60", dimensions="to"
     )
     world.meter("users", "login", "unique_count", value_property="user", dimensions="region")
+    world.meter("energy", "energy", dimensions="tariff")
+    world.meter("heat", "heat", dimensions="load")
+    for name in ("input", "cached", "output"):
+        world.meter(name, "llm", value_property=name, dimensions="size")
+    work, free = "mon|tue|wed|thu|fri", "sat|sun|holiday"
+    names = ("dimension", "days", "from_time", "to_time", "band")
+    bands = [
+        ("tariff", f"{work}|sat|sun", "00:00", "06:00", "night"),
+        ("tariff", f"{work}|sat|sun", "06:00", "22:00", "day"),
+        ("tariff", f"{work}|sat|sun", "22:00", "24:00", "night"),
+        ("load", work, "00:00", "08:00", "low"),
+        ("load", work, "08:00", "20:00", "peak"),
+        ("load", work, "20:00", "24:00", "low"),
+        ("load", free, "00:00", "24:00", "low"),
+    ]
+    world.tables["time_bands"] = [dict(zip(names, band, strict=True)) for band in bands]
+    new_year = {"dimension": "load", "holiday_date": "2026-01-01", "holiday_name": "New Year"}
+    world.tables["holidays"] = [new_year]
+    size = {"event_type": "llm", "dimension": "size", "property": "input"}
+    world.tables["dimension_bands"] = [
+        size | {"up_to": "200000", "band": "small"},
+        size | {"up_to": "", "band": "large"},
+    ]
     world.meter("seats", "seats", "time_weighted")
     world.meter("held", "stored", "time_weighted")
     world.meter("lowest", "gauge", "min")

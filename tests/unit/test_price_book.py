@@ -118,7 +118,7 @@ EDITS = [
     ("prices.csv", ",2026-02-15,\n", ",2026-02-30,\n", 4, "valid_from", "not a date"),
     ("prices.csv", ",2026-02-15,\n", ",15.02.2026,\n", 4, "valid_from", "not a date"),
     ("prices.csv", "fee_1,p,fee,Fee,", "fee_1,p,fee, Fee,", 2, "charge_name", "spaces"),
-    ("price_tiers.csv", "talk_1,,", "talk_1,90,", 3, "up_to", "last tier is closed"),
+    ("price_tiers.csv", "talk_1,,", "talk_1,90,", 3, "up_to", "last one is closed"),
     ("price_tiers.csv", "talk_1,,", "talk_1,60,0,\ntalk_1,,", 3, "up_to", "already on row 2"),
     ("price_tiers.csv", "talk_1,,", "talk_1,9.5,0,\ntalk_1,,", 3, "up_to", "below the tier"),
     ("price_tiers.csv", "talk_1,60", "talk_1,", 3, "up_to", "after the open one"),
@@ -300,3 +300,49 @@ def test_what_a_price_asks_of_each_event_is_checked(
         return
     found = check_price_book(write_book(tmp_path, book))
     assert [d.column for d in found if words in d.message] == [column], found
+
+
+BANDS = {
+    "dimension_bands.csv": """\
+event_type,dimension,property,up_to,band
+call,zone,seconds,60,short
+call,zone,seconds,,long
+""",
+    "time_bands.csv": """\
+dimension,days,from_time,to_time,band
+kind,mon|tue|wed|thu|fri,00:00,08:00,low
+kind,mon|tue|wed|thu|fri,08:00,24:00,high
+kind,sat|sun|holiday,00:00,24:00,low
+""",
+    "holidays.csv": "dimension,holiday_date,holiday_name\nkind,2026-01-01,New Year\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "row", "column"),
+    [
+        ("holidays.csv", "kind", "kind", 0, ""),
+        ("dimension_bands.csv", ",60,", ",,", 3, "up_to"),
+        ("dimension_bands.csv", "seconds,,", "minutes,,", 3, "property"),
+        ("dimension_bands.csv", "call,zone,seconds,60", "call,no,seconds,60", 2, "dimension"),
+        ("time_bands.csv", "fri,00:00", "fri,00:30", 2, "from_time"),
+        ("time_bands.csv", "fri,08:00", "fri,07:59", 3, "from_time"),
+        ("time_bands.csv", "fri,08:00", "fri,8", 3, "from_time"),
+        ("time_bands.csv", "08:00,24:00", "08:00,23:00", 3, "to_time"),
+        ("time_bands.csv", "sat|sun|", "sat|", 4, "to_time"),
+        ("time_bands.csv", "sat|sun|", "sat|son|", 4, "days"),
+        ("time_bands.csv", "kind,sat", "zone,sat", 4, "dimension"),
+        ("holidays.csv", "2026-01-01", "1.1.2026", 2, "holiday_date"),
+        ("holidays.csv", "kind", "zone", 2, "dimension"),
+    ],
+)
+def test_bands_cover_every_size_and_every_minute_once(
+    tmp_path: Path, file: str, old: str, new: str, row: int, column: str
+) -> None:
+    """An event in a gap would have no price, one in two bands would have two."""
+    book = SOUND | BANDS
+    found = check_price_book(
+        write_book(tmp_path, book | {file: BANDS[file].replace(old, new, 1)})
+    )
+    places = [(d.file, d.row, d.column) for d in found]
+    assert (file, row, column) in places if row else not places, found

@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dagster_project.lib.price_book.acknowledgements import check_acknowledgements
+from dagster_project.lib.price_book.bands import (
+    check_dimension_bands,
+    check_holidays,
+    check_time_bands,
+)
 from dagster_project.lib.price_book.filters import check_dimension_filters
 from dagster_project.lib.price_book.meters import check_meters
 from dagster_project.lib.price_book.prices import check_plans, check_prices, check_tiers
@@ -37,6 +42,9 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_prices,
     check_dimension_filters,
     check_tiers,
+    check_dimension_bands,
+    check_time_bands,
+    check_holidays,
     check_currencies,
     check_tax_rates,
     check_seller,

@@ -150,10 +150,10 @@ def check_tiers(tables: Tables) -> Iterator[Defect]:
             message = f"the {price['pricing_model']} price has no tiers in price_tiers.csv"
             yield price.defect("pricing_model", message)
     for group in tiers.values():
-        yield from _check_tier_order(group)
+        yield from check_tier_order(group)
 
 
-def _check_tier_order(rows: list[Row]) -> Iterator[Defect]:
+def check_tier_order(rows: list[Row]) -> Iterator[Defect]:
     """Tiers are written from the lowest up, and only the last is open."""
     for lower, upper in pairwise(rows):
         low, high = number(lower, "up_to"), number(upper, "up_to")
@@ -166,5 +166,5 @@ def _check_tier_order(rows: list[Row]) -> Iterator[Defect]:
             message = f"{upper['up_to']} is below the tier before it, {lower['up_to']}"
             yield upper.defect("up_to", message)
     if rows[-1]["up_to"]:
-        message = "the last tier is closed, and usage above it has no price"
+        message = "the last one is closed, and what is above it has no price"
         yield rows[-1].defect("up_to", message)

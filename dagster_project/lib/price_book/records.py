@@ -26,6 +26,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "subscription_id", "valid_from", "valid_to",
     ),
     "price_tiers.csv": ("price_id", "up_to", "unit_price", "flat_amount"),
+    "dimension_bands.csv": ("event_type", "dimension", "property", "up_to", "band"),
+    "time_bands.csv": ("dimension", "days", "from_time", "to_time", "band"),
+    "holidays.csv": ("dimension", "holiday_date", "holiday_name"),
     "currencies.csv": ("currency_code", "minor_units"),
     "tax_rates.csv": (
         "tax_category", "country_code", "tax_code", "rate", "valid_from", "valid_to",
@@ -40,7 +43,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Ours, not the contract's: a price book written by its letter has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
-OPTIONAL_FILES = frozenset({"seller.csv", "quality_acknowledgements.csv"})
+OPTIONAL_FILES = frozenset(
+    {
+        "seller.csv",
+        "quality_acknowledgements.csv",
+        "dimension_bands.csv",
+        "time_bands.csv",
+        "holidays.csv",
+    }
+)
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "prices.csv": (
         "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",

@@ -5,6 +5,7 @@
 -- depends_on: {{ ref('stg_pricing__meters') }}
 {% set meters = meters_by_event_type() %}
 {% set slots = range(1, slot_count(meters) + 1) %}
+{% set time_types = types_with_time_bands(meters) %}
 {% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
 with
 
@@ -137,6 +138,12 @@ placed as (
             when judged.event_at < local_days.next_midnight_at then local_days.local_date
             else local_days.next_local_date
         end as usage_date,
+        {% if time_types %}
+        case
+            when judged.event_type in ({{ time_types | join(', ') }})
+                then {{ utc_to_local('judged.event_at', "coalesce(zones.timezone, 'UTC')") }}
+        end as local_event_at,
+        {% endif %}
         {{ last_cut('cuts.cut_ats', 'judged.event_at') }} as slice_from_at
 
     from judged
@@ -173,6 +180,6 @@ select
         as value_text_{{ slot }},
     {% endfor %}
     {% for number in dimension_numbers %}
-    placed.dimension_text_{{ number }}{{ ',' if not loop.last }}
+    {{ placed_dimension(meters, number) }} as dimension_text_{{ number }}{{ ',' if not loop.last }}
     {% endfor %}
 from placed

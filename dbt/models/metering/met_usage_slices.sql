@@ -30,7 +30,13 @@ slots as (
 
 event_types as (
 
-    select distinct event_type, event_type_hash from {{ ref('stg_pricing__meters') }}
+    select distinct event_type, event_type_hash, has_time_bands from {{ ref('stg_pricing__meters') }}
+
+),
+
+zones as (
+
+    select * from {{ ref('met_subject_zones') }}
 
 ),
 
@@ -168,10 +174,20 @@ select
     aggregated.quantity_max,
     aggregated.first_event_at,
     aggregated.last_event_at,
-    coalesce(event_types.event_type_hash, '') as event_type_hash,
+    -- A band of the local time depends on the zone too.
+    concat(
+        coalesce(event_types.event_type_hash, ''),
+        case
+            when event_types.has_time_bands then concat('|', coalesce(zones.timezone, 'UTC'))
+            else ''
+        end
+    ) as event_type_hash,
     watermark.metered_load_id,
     cast({{ next_number('met_usage_slices', 'metering_number') }} as bigint) as metering_number
 from aggregated
 left join event_types
     on aggregated.event_type = event_types.event_type
+left join zones
+    on event_types.has_time_bands
+    and aggregated.subject = zones.subject
 cross join watermark

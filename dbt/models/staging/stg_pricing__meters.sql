@@ -32,10 +32,56 @@ priced_meters as (
 
 ),
 
+-- Dimensions that are not sent but read from the size or the time of an event.
+derived_dimensions as (
+
+    select
+        meters.meter_code,
+        0 as is_by_time,
+        concat_ws('|', 'size', bands.dimension, bands.property, cast(bands.up_to as varchar), bands.band)
+            as dimension_text
+    from meters
+    inner join {{ ref('dimension_bands') }} as bands
+        on meters.event_type = bands.event_type
+        and concat('|', meters.dimensions, '|') like concat('%|', bands.dimension, '|%')
+    union all
+    select
+        meters.meter_code,
+        1 as is_by_time,
+        concat_ws('|', 'time', bands.dimension, bands.days, bands.from_time, bands.to_time, bands.band)
+            as dimension_text
+    from meters
+    inner join {{ ref('time_bands') }} as bands
+        on concat('|', meters.dimensions, '|') like concat('%|', bands.dimension, '|%')
+    union all
+    select
+        meters.meter_code,
+        1 as is_by_time,
+        concat_ws('|', 'holiday', holidays.dimension, holidays.holiday_date) as dimension_text
+    from meters
+    inner join {{ ref('holidays') }} as holidays
+        on concat('|', meters.dimensions, '|') like concat('%|', holidays.dimension, '|%')
+
+),
+
+derived_meters as (
+
+    select
+        meter_code,
+        max(is_by_time) = 1 as has_time_bands,
+        md5({{ joined_text('dimension_text', 'dimension_text') }}) as derived_hash
+
+    from derived_dimensions
+    group by meter_code
+
+),
+
 described as (
 
     select
         meters.*,
+        derived_meters.derived_hash,
+        coalesce(derived_meters.has_time_bands, false) as has_time_band,
         coalesce(priced_meters.is_filtered, false) as is_filtered,
         meters.aggregation in ('min', 'latest', 'time_weighted', 'percentile_95')
         or coalesce(priced_meters.is_priced_by_event, false) as keeps_event_values
@@ -43,6 +89,8 @@ described as (
     from meters
     left join priced_meters
         on meters.meter_code = priced_meters.meter_code
+    left join derived_meters
+        on meters.meter_code = derived_meters.meter_code
 
 ),
 
@@ -54,11 +102,13 @@ numbered as (
         -- Whether an event is rated then depends on the dimensions of all meters of its type.
         max(case when is_filtered then 1 else 0 end) over (partition by event_type) = 1
             as has_filtered_prices,
+        max(case when has_time_band then 1 else 0 end) over (partition by event_type) = 1
+            as has_time_bands,
         md5(concat_ws(
             '|', meter_code, event_type, aggregation, value_property, filter, dimensions,
             cast(rounding_increment as varchar), cast(minimum_quantity as varchar),
             case when is_filtered then 'filtered' end,
-            case when keeps_event_values then 'by event' end
+            case when keeps_event_values then 'by event' end, derived_hash
         )) as meter_hash
 
     from described
@@ -79,6 +129,7 @@ select
     meter_slot,
     keeps_event_values,
     has_filtered_prices,
+    has_time_bands,
     md5(string_agg(meter_hash, '|') over (
         partition by event_type order by meter_slot
         rows between unbounded preceding and unbounded following
