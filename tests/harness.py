@@ -87,6 +87,7 @@ class Scenario:
     events: dict[str, list[str]] = field(default_factory=dict)
     # Optional tables of the price book by name; the columns are those of the rows.
     tables: dict[str, list[Row]] = field(default_factory=dict)
+    pauses: list[Row] = field(default_factory=list)
 
     def meter(
         self, code: str, event_type: str, aggregation: str = "sum", **columns: Any
@@ -100,14 +101,14 @@ class Scenario:
             | columns
         )
 
-    def plan(self, code: str, currency: str = "EUR") -> None:
-        """Sell a monthly plan."""
+    def plan(self, code: str, currency: str = "EUR", interval: str = "month") -> None:
+        """Sell a plan, monthly unless said otherwise."""
         self.plans.append(
             {
                 "plan_code": code,
                 "plan_name": code,
                 "currency_code": currency,
-                "billing_interval": "month",
+                "billing_interval": interval,
             }
         )
 
@@ -308,6 +309,8 @@ class Installation:
         )
         if scenario.subjects:
             write_csv(accounts / f"subjects-{batch}.csv", SUBJECT_COLUMNS, scenario.subjects)
+        if scenario.pauses:
+            write_csv(accounts / f"pauses-{batch}.csv", [], scenario.pauses)
         if scenario.corrections:
             write_csv(
                 self.landing / "corrections" / f"corrections-{batch}.csv",

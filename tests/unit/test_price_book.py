@@ -77,7 +77,6 @@ EDITS = [
     ("meters.csv", "talk,Talk", "talk,", 3, "meter_name", "is empty"),
     ("plans.csv", "EUR", "XXX", 2, "currency_code", "not in currencies.csv"),
     ("plans.csv", "EUR", "", 2, "currency_code", "is empty"),
-    ("plans.csv", "month", "year", 2, "billing_interval", "not supported yet"),
     ("plans.csv", "month", "week", 2, "billing_interval", "unknown"),
     ("plans.csv", "month\n", "month\np,Again,EUR,month\n", 3, "plan_code", "on row 2"),
     ("prices.csv", "call_2,p", "call_1,p", 4, "price_id", "already on row 3"),
@@ -106,7 +105,7 @@ EDITS = [
     ("prices.csv", ",,10,,,,", ",,10,,,a=b,", 3, "dimension_filter", "not a dimension"),
     ("prices.csv", ",,10,,,,", ",,10,,,zone,", 3, "dimension_filter", "not a property=value"),
     ("prices.csv", ",,10,,,,", ",,10,,,zone=a*b,", 3, "dimension_filter", "not at its end"),
-    ("prices.csv", "arrears,true", "advance,true", 2, "billed", "not supported yet"),
+    ("prices.csv", ",,10,,,,arrears", ",,10,,,,advance", 3, "billed", "before it happens"),
     ("prices.csv", "arrears,true", "later,true", 2, "billed", "unknown"),
     ("prices.csv", "arrears,true", "arrears,maybe", 2, "prorated", "neither true nor false"),
     ("prices.csv", ",2026-02-15,\n", ",2026-02-16,\n", 4, "valid_from", "gap"),
@@ -346,3 +345,30 @@ def test_bands_cover_every_size_and_every_minute_once(
     )
     places = [(d.file, d.row, d.column) for d in found]
     assert (file, row, column) in places if row else not places, found
+
+
+@pytest.mark.parametrize(
+    ("phases", "row", "column", "words"),
+    [
+        (("0,3", "3,"), 0, "", ""),
+        ((",3", "3,12", "12,"), 0, "", ""),
+        (("1,3", "3,"), 7, "phase_from_month", "later than 0"),
+        (("0,3", "4,"), 8, "phase_from_month", "gap"),
+        (("0,3", "2,"), 8, "phase_from_month", "overlaps"),
+        (("0,3", "3,6"), 8, "phase_to_month", "nothing is charged after it"),
+        (("0,3", "3,3"), 8, "phase_to_month", "not after"),
+        (("0,x", "3,"), 7, "phase_to_month", "whole number"),
+    ],
+)
+def test_phases_follow_each_other_without_end(
+    tmp_path: Path, phases: tuple[str, ...], row: int, column: str, words: str
+) -> None:
+    """A month without a phase would be free, one in two phases would be paid twice."""
+    lines = SOUND["prices.csv"].splitlines()
+    rows = [lines[0] + ",phase_from_month,phase_to_month", *(f"{row},," for row in lines[1:])]
+    for number, phase in enumerate(phases):
+        rows.append(f"r_{number},p,ramp,Ramp,,flat,1,,,,,,arrears,,,,,,{phase}")
+    book = SOUND | {"prices.csv": "\n".join(rows) + "\n"}
+    found = check_price_book(write_book(tmp_path, book))
+    places = [(d.row, d.column) for d in found if words in d.message]
+    assert (row, column) in places if row else not found, found

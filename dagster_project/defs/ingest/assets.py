@@ -18,6 +18,7 @@ _RAW_TABLES = {
     "customers": "Snapshots of customers, as text.",
     "subscriptions": "Snapshots of subscriptions, as text.",
     "subjects": "Snapshots of subject aliases, as text.",
+    "pauses": "Snapshots of pauses of subscriptions, as text.",
     "corrections": "Withdrawals of events, as text.",
 }
 

@@ -19,7 +19,7 @@ import duckdb
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 TEXT_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv"}
-ACCOUNT_KINDS = ("customers", "subscriptions", "subjects")
+ACCOUNT_KINDS = ("customers", "subscriptions", "subjects", "pauses")
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
 # Stands before every invalid byte in a cleaned copy; no JSON text may hold it unescaped.
 INVALID_BYTE_MARK = "\x01"
@@ -87,7 +87,7 @@ def file_format(name: str) -> tuple[str, str] | None:
 
 
 def file_kind(source_file: str) -> str | None:
-    """Return usage, customers, subscriptions, subjects or corrections; None if misplaced."""
+    """Return usage, corrections or one of ACCOUNT_KINDS; None if misplaced."""
     folder, _, rest = source_file.partition("/")
     name = rest.rpartition("/")[2]
     if not rest:

@@ -28,12 +28,18 @@ ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
         "started_at": True,
         "ended_at": False,
         "billing_anchor": False,
+        "trial_ends_at": False,
     },
     "subjects": {
         "subject": True,
         "subscription_id": True,
         "valid_from": False,
         "valid_to": False,
+    },
+    "pauses": {
+        "subscription_id": True,
+        "paused_from": True,
+        "paused_to": False,
     },
     "corrections": {
         "correction_id": True,
@@ -83,6 +89,11 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
             f"create table if not exists raw.{kind}"
             f" (file_id bigint, position bigint, {column_list})"
         )
+        for column in columns:
+            # A warehouse may be older than an optional column.
+            connection.execute(
+                f"alter table raw.{kind} add column if not exists {column} varchar"
+            )
     renew_event_hashes(connection)
 
 

@@ -19,6 +19,7 @@ from dagster_project.lib.price_book.fields import (
     unique,
     unsupported,
 )
+from dagster_project.lib.price_book.phases import check_phases
 from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
 from dagster_project.lib.price_book.versions import check_versions
 
@@ -33,7 +34,11 @@ EVENT_COLUMNS = (
 # A hundredth of a percentage is held exactly in a price of twelve places.
 PERCENT_PLACES = 10
 TIERED_MODELS = ("tiered", "volume")
-VERSION_KEY = ("plan_code", "charge_code", "subscription_id", "dimension_filter")
+INTERVALS = ("month", "quarter", "year")
+VERSION_KEY = (
+    *("plan_code", "charge_code", "subscription_id", "dimension_filter"),
+    *("phase_from_month", "phase_to_month"),
+)
 
 
 def check_plans(tables: Tables) -> Iterator[Defect]:
@@ -43,7 +48,7 @@ def check_plans(tables: Tables) -> Iterator[Defect]:
     for row in rows:
         yield from required(row, "plan_name", "currency_code")
         yield from refers(row, "currency_code", currencies, "currencies.csv")
-        yield from one_of(row, "billing_interval", ("month",), ("quarter", "year"))
+        yield from one_of(row, "billing_interval", INTERVALS)
 
 
 def check_prices(tables: Tables) -> Iterator[Defect]:
@@ -59,7 +64,11 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
         yield from refers(row, "plan_code", plans, "plans.csv")
         yield from refers(row, "meter_code", meters, "meters.csv")
         yield from refers(row, "tax_category", categories, "tax_rates.csv")
-        yield from one_of(row, "billed", ("arrears",), ("advance",))
+        yield from one_of(row, "billed", ("arrears", "advance"))
+        if row["billed"] == "advance" and row["meter_code"]:
+            yield row.defect("billed", "usage cannot be billed before it happens")
+        if row["billing_interval"]:
+            yield from one_of(row, "billing_interval", INTERVALS)
         if row["prorated"].lower() not in ("", "true", "false"):
             message = f"prorated {row['prorated']!r} is neither true nor false"
             yield row.defect("prorated", message)
@@ -67,6 +76,7 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
         yield from _check_price_model(row, row["price_id"] in tiered)
         yield from _check_event_columns(row, aggregations.get(row["meter_code"], ""))
     yield from check_versions(rows, VERSION_KEY)
+    yield from check_phases(rows)
 
 
 def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:

@@ -54,6 +54,7 @@ OPTIONAL_FILES = frozenset(
 )
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "prices.csv": (
+        "billing_interval", "phase_from_month", "phase_to_month",
         "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",
     ),
     "price_tiers.csv": ("package_size",),

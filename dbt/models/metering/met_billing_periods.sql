@@ -1,5 +1,8 @@
--- Grain: one row per term and billing period, up to the horizon.
--- The horizon is the billed month or the customer's month of the latest usage, whichever is later.
+-- Grain: one row per term, billing interval of the plan or of one of its prices, and period.
+-- A period is billed in arrears on the invoice of the plan's period in which it ends, in advance
+-- on that of the one before it; a period shorter than the plan's has an invoice of its own.
+-- Nothing is billed beyond the horizon: the billed month or the customer's month of the latest
+-- usage, whichever is later.
 with
 
 terms as (
@@ -14,10 +17,25 @@ latest_usage as (
 
 ),
 
+intervals as (
+
+    select plan_code, billing_interval from {{ ref('plans') }}
+    union
+    select plan_code, billing_interval
+    from {{ ref('prices') }}
+    where coalesce(billing_interval, '') <> ''
+
+),
+
 anchored as (
 
     select
-        terms.*,
+        terms.subscription_id,
+        terms.term_from_at,
+        terms.term_to_at,
+        terms.timezone,
+        terms.billing_anchor,
+        intervals.billing_interval,
         -- In local time: the last evening of a month in UTC is the next month in the east, and
         -- usage without a period would be lost.
         greatest(
@@ -29,11 +47,16 @@ anchored as (
                 cast('1970-01-01' as date)
             )
         ) as horizon_month,
-        case billing_interval when 'quarter' then 3 when 'year' then 12 else 1 end
+        case intervals.billing_interval when 'quarter' then 3 when 'year' then 12 else 1 end
             as interval_months,
-        cast({{ utc_to_local('term_from_at', 'timezone') }} as date) as local_start_date
+        case terms.billing_interval when 'quarter' then 3 when 'year' then 12 else 1 end
+            as plan_months,
+        cast({{ utc_to_local('terms.term_from_at', 'terms.timezone') }} as date)
+            as local_start_date
 
     from terms
+    inner join intervals
+        on terms.plan_code = intervals.plan_code
     cross join latest_usage
 
 ),
@@ -59,7 +82,8 @@ counted as (
 
     select
         *,
-        {{ numbers_to('greatest(' ~ months_between('anchor_date', 'horizon_month') ~ ', 0)') }}
+        -- One more than are billed, since a fee in advance is billed before its period.
+        {{ numbers_to('greatest(' ~ months_between('anchor_date', 'horizon_month') ~ ', 0) + 1') }}
             as period_number
 
     from first_periods
@@ -88,21 +112,91 @@ timed as (
     from dated
     where {{ month_text('period_from_date') }} >= '{{ var("first_period") }}'
 
+),
+
+active as (
+
+    select
+        *,
+        {{ month_text('greatest(period_from_date, local_start_date)') }} as start_month,
+        greatest(full_from_at, term_from_at) as from_at,
+        least(full_to_at, term_to_at) as to_at
+
+    from timed
+    where
+        full_from_at < term_to_at
+        and full_to_at > term_from_at
+
+),
+
+-- Periods longer than the plan's: the invoices of the plan on which they end and begin.
+longer as (
+
+    select
+        active.subscription_id,
+        active.term_from_at,
+        active.billing_interval,
+        active.period_from_date,
+        max(case when cycles.from_at < active.to_at and cycles.to_at >= active.to_at
+            then cycles.start_month end) as end_month,
+        min(case when cycles.from_at <= active.from_at and cycles.to_at >= active.from_at
+            then cycles.start_month end) as advance_month
+
+    from active
+    inner join active as cycles
+        on active.subscription_id = cycles.subscription_id
+        and active.term_from_at = cycles.term_from_at
+        and active.plan_months = cycles.interval_months
+    where active.interval_months > active.plan_months
+    group by
+        active.subscription_id,
+        active.term_from_at,
+        active.billing_interval,
+        active.period_from_date
+
+),
+
+invoiced as (
+
+    select
+        active.*,
+        {{ month_text('active.horizon_month') }} as horizon_text,
+        case
+            when active.interval_months > active.plan_months then longer.end_month
+            else active.start_month
+        end as end_month,
+        case
+            when active.interval_months > active.plan_months then longer.advance_month
+            else coalesce(lag(active.start_month) over (
+                partition by
+                    active.subscription_id, active.term_from_at, active.billing_interval
+                order by active.period_from_date
+            ), active.start_month)
+        end as advance_month
+
+    from active
+    left join longer
+        on active.subscription_id = longer.subscription_id
+        and active.term_from_at = longer.term_from_at
+        and active.billing_interval = longer.billing_interval
+        and active.period_from_date = longer.period_from_date
+
 )
 
 select
     subscription_id,
     term_from_at,
-    {{ month_text('period_from_date') }} as billing_period,
+    billing_interval,
+    case when end_month <= horizon_text then end_month end as billing_period,
+    case when advance_month <= horizon_text then advance_month end as advance_billing_period,
     period_from_date,
     period_to_date,
     {{ days_between('period_from_date', 'period_to_date') }} as period_day_count,
     full_from_at,
     full_to_at,
-    greatest(full_from_at, term_from_at) as from_at,
-    least(full_to_at, term_to_at) as to_at
-from timed
+    from_at,
+    to_at
+from invoiced
 where
-    period_from_date < {{ add_months('horizon_month', 1) }}
-    and full_from_at < term_to_at
-    and full_to_at > term_from_at
+    end_month <= horizon_text
+    or advance_month <= horizon_text

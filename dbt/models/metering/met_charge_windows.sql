@@ -1,6 +1,7 @@
 -- Grain: one row per term, charge, dimension filter and span in which one price version holds.
 -- A negotiated price replaces the plan's charge while it is valid; before and after, the plan's
 -- own price holds. One with a filter replaces the price of that filter, one without all of them.
+-- A phase is counted in months from the start of the term; the end of a trial cuts a window.
 with
 
 terms as (
@@ -12,10 +13,13 @@ terms as (
 prices as (
 
     select
-        *,
-        coalesce(dimension_filter, '') as filter_text
+        prices.*,
+        coalesce(prices.dimension_filter, '') as filter_text,
+        coalesce(nullif(prices.billing_interval, ''), plans.billing_interval) as interval_code
 
-    from {{ ref('prices') }}
+    from {{ ref('prices') }} as prices
+    left join {{ ref('plans') }} as plans
+        on prices.plan_code = plans.plan_code
 
 ),
 
@@ -45,11 +49,18 @@ offers as (
         prices.price_id,
         prices.filter_text = filters.filter_text as is_own_filter,
         case when coalesce(prices.subscription_id, '') = '' then 1 else 0 end as preference,
+        prices.interval_code,
+        terms.paid_from_at,
         greatest(
             terms.term_from_at,
             case
                 when coalesce(prices.valid_from, '') = '' then {{ beginning_of_time() }}
                 else {{ bound_to_instant('prices.valid_from', 'terms.timezone') }}
+            end,
+            case
+                when coalesce(prices.phase_from_month, 0) = 0 then {{ beginning_of_time() }}
+                else {{ local_to_utc(add_months('cast(' ~ utc_to_local('terms.term_from_at',
+                    'terms.timezone') ~ ' as date)', 'prices.phase_from_month'), 'terms.timezone') }}
             end
         ) as from_at,
         least(
@@ -57,6 +68,11 @@ offers as (
             case
                 when coalesce(prices.valid_to, '') = '' then {{ end_of_time() }}
                 else {{ bound_to_instant('prices.valid_to', 'terms.timezone') }}
+            end,
+            case
+                when prices.phase_to_month is null then {{ end_of_time() }}
+                else {{ local_to_utc(add_months('cast(' ~ utc_to_local('terms.term_from_at',
+                    'terms.timezone') ~ ' as date)', 'prices.phase_to_month'), 'terms.timezone') }}
             end
         ) as to_at
 
@@ -86,6 +102,12 @@ bounds as (
     select subscription_id, term_from_at, charge_code, filter_text, to_at as bound_at
     from offers
     where from_at < to_at
+    union
+    select subscription_id, term_from_at, charge_code, filter_text, paid_from_at as bound_at
+    from offers
+    where
+        from_at < paid_from_at
+        and paid_from_at < to_at
 
 ),
 
@@ -114,6 +136,8 @@ chosen as (
         offers.price_id,
         offers.is_filtered,
         offers.is_own_filter,
+        offers.interval_code,
+        spans.bound_at < offers.paid_from_at as is_trial,
         row_number() over (
             partition by
                 spans.subscription_id, spans.term_from_at, spans.charge_code,
@@ -141,6 +165,10 @@ marked as (
             partition by subscription_id, term_from_at, charge_code, filter_text
             order by from_at
         ) as last_price_id,
+        lag(is_trial) over (
+            partition by subscription_id, term_from_at, charge_code, filter_text
+            order by from_at
+        ) as was_trial,
         lag(to_at) over (
             partition by subscription_id, term_from_at, charge_code, filter_text
             order by from_at
@@ -155,7 +183,10 @@ numbered as (
 
     select
         *,
-        sum(case when price_id = last_price_id and from_at = last_to_at then 0 else 1 end) over (
+        sum(case
+            when price_id = last_price_id and is_trial = was_trial and from_at = last_to_at then 0
+            else 1
+        end) over (
             partition by subscription_id, term_from_at, charge_code, filter_text
             order by from_at
         ) as window_number
@@ -171,9 +202,12 @@ select
     filter_text as dimension_filter,
     price_id,
     is_filtered,
+    is_trial,
+    interval_code as billing_interval,
     min(from_at) as from_at,
     max(to_at) as to_at
 from numbered
 where is_own_filter
 group by
-    subscription_id, term_from_at, charge_code, filter_text, price_id, is_filtered, window_number
+    subscription_id, term_from_at, charge_code, filter_text, price_id, is_filtered, is_trial,
+    interval_code, window_number

@@ -44,6 +44,8 @@ held as (
     inner join terms
         on periods.subscription_id = terms.subscription_id
         and periods.term_from_at = terms.term_from_at
+        and periods.billing_interval = terms.billing_interval
+    where periods.billing_period is not null
 
 ),
 

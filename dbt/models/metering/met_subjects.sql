@@ -1,10 +1,22 @@
 -- Grain: one row per subject, term and span in which usage of the subject belongs to the term.
--- A subscription_id goes before an alias, an alias before a customer_id of the same text.
+-- A subscription_id goes before an alias, an alias before a customer_id of the same text. While a
+-- subscription is paused, its usage belongs to nobody.
 with
 
 terms as (
 
-    select * from {{ ref('stg_accounts__subscriptions') }}
+    select
+        subscriptions.subscription_id,
+        subscriptions.term_from_at,
+        subscriptions.customer_id,
+        subscriptions.timezone,
+        spans.from_at as active_from_at,
+        spans.to_at as active_to_at
+
+    from {{ ref('stg_accounts__subscriptions') }} as subscriptions
+    inner join {{ ref('met_active_spans') }} as spans
+        on subscriptions.subscription_id = spans.subscription_id
+        and subscriptions.term_from_at = spans.term_from_at
 
 ),
 
@@ -23,8 +35,8 @@ candidates as (
         term_from_at,
         customer_id,
         timezone,
-        term_from_at as from_at,
-        term_to_at as to_at
+        active_from_at as from_at,
+        active_to_at as to_at
     from terms
 
     union all
@@ -37,14 +49,14 @@ candidates as (
         terms.customer_id,
         terms.timezone,
         greatest(
-            terms.term_from_at,
+            terms.active_from_at,
             case
                 when aliases.valid_from is null then {{ beginning_of_time() }}
                 else {{ bound_to_instant('aliases.valid_from', 'terms.timezone') }}
             end
         ) as from_at,
         least(
-            terms.term_to_at,
+            terms.active_to_at,
             case
                 when aliases.valid_to is null then {{ end_of_time() }}
                 else {{ bound_to_instant('aliases.valid_to', 'terms.timezone') }}
@@ -63,8 +75,8 @@ candidates as (
         term_from_at,
         customer_id,
         timezone,
-        term_from_at as from_at,
-        term_to_at as to_at
+        active_from_at as from_at,
+        active_to_at as to_at
     from terms
 
 ),

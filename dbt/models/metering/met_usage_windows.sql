@@ -127,6 +127,7 @@ ranked as (
         spans.dimension_values,
         offers.price_id,
         offers.meter_code,
+        offers.billing_interval,
         spans.bound_at as from_at,
         spans.next_bound_at as to_at,
         row_number() over (
@@ -154,6 +155,7 @@ select
     price_id,
     meter_code,
     dimension_values,
+    billing_interval,
     from_at,
     to_at
 from seen_windows
@@ -168,6 +170,7 @@ select
     price_id,
     meter_code,
     dimension_values,
+    billing_interval,
     from_at,
     to_at
 from ranked

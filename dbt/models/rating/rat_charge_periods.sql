@@ -24,23 +24,99 @@ prices as (
 
     select * from {{ ref('prices') }}
 
+),
+
+spans as (
+
+    select * from {{ ref('met_active_spans') }}
+
+),
+
+invoiced as (
+
+    select
+        periods.*,
+        charge_windows.charge_code,
+        charge_windows.price_id,
+        charge_windows.dimension_filter,
+        charge_windows.is_trial,
+        prices.billed = 'advance' as is_in_advance,
+        greatest(charge_windows.from_at, periods.from_at) as line_from_at,
+        least(charge_windows.to_at, periods.to_at) as line_to_at
+
+    from periods
+    inner join charge_windows
+        on periods.subscription_id = charge_windows.subscription_id
+        and periods.term_from_at = charge_windows.term_from_at
+        and periods.billing_interval = charge_windows.billing_interval
+        and charge_windows.from_at < periods.to_at
+        and charge_windows.to_at > periods.from_at
+    inner join prices
+        on charge_windows.price_id = prices.price_id
+    where
+        case
+            when prices.billed = 'advance' then periods.advance_billing_period
+            else periods.billing_period
+        end is not null
+
+),
+
+paused_subscriptions as (
+
+    select distinct subscription_id from {{ ref('stg_accounts__pauses') }}
+
+),
+
+-- A price whose line is paused from end to end owes nothing, not even a flat amount.
+active as (
+
+    select
+        invoiced.subscription_id,
+        invoiced.term_from_at,
+        invoiced.charge_code,
+        invoiced.price_id,
+        invoiced.line_from_at,
+        cast(sum({{ days_between(
+            'cast(' ~ utc_to_local('greatest(spans.from_at, invoiced.line_from_at)', 'terms.timezone') ~ ' as date)',
+            'cast(' ~ utc_to_local('least(spans.to_at, invoiced.line_to_at)', 'terms.timezone') ~ ' as date)'
+        ) }}) as bigint) as active_day_count
+
+    from invoiced
+    inner join paused_subscriptions
+        on invoiced.subscription_id = paused_subscriptions.subscription_id
+    inner join spans
+        on invoiced.subscription_id = spans.subscription_id
+        and invoiced.term_from_at = spans.term_from_at
+        and invoiced.line_from_at < spans.to_at
+        and invoiced.line_to_at > spans.from_at
+    inner join terms
+        on invoiced.subscription_id = terms.subscription_id
+        and invoiced.term_from_at = terms.term_from_at
+    group by
+        invoiced.subscription_id, invoiced.term_from_at, invoiced.charge_code,
+        invoiced.price_id, invoiced.line_from_at
+
 )
 
 select
-    periods.subscription_id,
-    periods.term_from_at,
+    invoiced.subscription_id,
+    invoiced.term_from_at,
     terms.customer_id,
     terms.invoiced_customer_id,
     terms.currency_code,
     terms.timezone,
-    periods.billing_period,
-    periods.period_day_count,
-    periods.full_from_at as period_from_at,
-    periods.full_to_at as period_to_at,
+    case
+        when invoiced.is_in_advance then invoiced.advance_billing_period
+        else invoiced.billing_period
+    end as billing_period,
+    invoiced.period_day_count,
+    invoiced.full_from_at as period_from_at,
+    invoiced.full_to_at as period_to_at,
     prices.charge_code,
     prices.charge_name,
     prices.price_id,
-    charge_windows.dimension_filter,
+    invoiced.dimension_filter,
+    invoiced.is_trial,
     nullif(prices.meter_code, '') as meter_code,
     prices.pricing_model,
     {{ as_price('prices.unit_price') }} as unit_price,
@@ -55,17 +131,31 @@ select
     {{ as_price('prices.event_minimum_amount') }} as event_minimum_amount,
     {{ as_price('prices.event_maximum_amount') }} as event_maximum_amount,
     nullif(prices.tax_category, '') as tax_category,
-    greatest(charge_windows.from_at, periods.from_at) as line_from_at,
-    least(charge_windows.to_at, periods.to_at) as line_to_at,
-    greatest(charge_windows.from_at, periods.from_at) = periods.from_at as starts_period
-from periods
-inner join charge_windows
-    on periods.subscription_id = charge_windows.subscription_id
-    and periods.term_from_at = charge_windows.term_from_at
-    and charge_windows.from_at < periods.to_at
-    and charge_windows.to_at > periods.from_at
+    invoiced.line_from_at,
+    invoiced.line_to_at,
+    coalesce(
+        active.active_day_count,
+        {{ days_between(
+            'cast(' ~ utc_to_local('invoiced.line_from_at', 'terms.timezone') ~ ' as date)',
+            'cast(' ~ utc_to_local('invoiced.line_to_at', 'terms.timezone') ~ ' as date)'
+        ) }}
+    ) as active_day_count,
+    -- A paid term begins when its trial ends.
+    invoiced.line_from_at = greatest(invoiced.from_at, terms.paid_from_at) as starts_period
+from invoiced
+left join paused_subscriptions
+    on invoiced.subscription_id = paused_subscriptions.subscription_id
+left join active
+    on invoiced.subscription_id = active.subscription_id
+    and invoiced.term_from_at = active.term_from_at
+    and invoiced.charge_code = active.charge_code
+    and invoiced.price_id = active.price_id
+    and invoiced.line_from_at = active.line_from_at
 inner join terms
-    on periods.subscription_id = terms.subscription_id
-    and periods.term_from_at = terms.term_from_at
+    on invoiced.subscription_id = terms.subscription_id
+    and invoiced.term_from_at = terms.term_from_at
 inner join prices
-    on charge_windows.price_id = prices.price_id
+    on invoiced.price_id = prices.price_id
+where
+    paused_subscriptions.subscription_id is null
+    or active.active_day_count is not null

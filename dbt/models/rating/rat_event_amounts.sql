@@ -12,7 +12,9 @@ scopes as (
 charge_periods as (
 
     select * from {{ ref('rat_charge_periods') }}
-    where is_priced_by_event
+    where
+        is_priced_by_event
+        and not is_trial
 
 ),
 

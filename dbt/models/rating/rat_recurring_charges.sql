@@ -7,20 +7,9 @@ with
 charge_periods as (
 
     select * from {{ ref('rat_charge_periods') }}
-    where meter_code is null
-
-),
-
-counted as (
-
-    select
-        *,
-        {{ days_between(
-            'cast(' ~ utc_to_local('line_from_at', 'timezone') ~ ' as date)',
-            'cast(' ~ utc_to_local('line_to_at', 'timezone') ~ ' as date)'
-        ) }} as active_day_count
-
-    from charge_periods
+    where
+        meter_code is null
+        and not is_trial
 
 )
 
@@ -52,7 +41,7 @@ select
             then {{ share('unit_price', 'active_day_count', 'period_day_count') }}
         else {{ as_amount('unit_price') }}
     end as exact_amount
-from counted
+from charge_periods
 where
     is_prorated
     or starts_period

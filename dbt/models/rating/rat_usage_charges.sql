@@ -61,6 +61,7 @@ select
     quantities.free_quantity,
     quantities.chargeable_quantity,
     case
+        when quantities.is_trial then {{ as_amount('0') }}
         when quantities.pricing_model = 'per_unit'
             then {{ try_product('quantities.chargeable_quantity', 'quantities.unit_price') }}
         when quantities.pricing_model = 'package' and quantities.chargeable_quantity > 0

@@ -158,7 +158,7 @@ preceded as (
 
     select
         *,
-        coalesce(sum(case when quantity > 0 then quantity else 0 end) over (
+        coalesce(sum(case when quantity > 0 and not is_trial then quantity else 0 end) over (
             partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values
             order by line_from_at
             rows between unbounded preceding and 1 preceding
@@ -198,16 +198,19 @@ select
     unit_price,
     package_size,
     is_priced_by_event,
+    is_trial,
     tax_category,
     dimension_values,
     line_from_at,
     line_to_at,
     event_count,
     quantity,
-    {{ as_quantity('case when quantity <= 0 then 0 when quantity < remaining_quantity
+    {{ as_quantity('case when is_trial then quantity when quantity <= 0 then 0
+        when quantity < remaining_quantity
         then quantity else remaining_quantity end') }}
         as free_quantity,
-    {{ as_quantity('case when quantity <= 0 then quantity when quantity < remaining_quantity
+    {{ as_quantity('case when is_trial then 0 when quantity <= 0 then quantity
+        when quantity < remaining_quantity
         then 0 else quantity - remaining_quantity end') }}
         as chargeable_quantity
 from allowed

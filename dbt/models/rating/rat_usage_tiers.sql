@@ -10,8 +10,11 @@ quantities as (
 
     select * from {{ ref('rat_usage_quantities') }}
     where
-        pricing_model in ('tiered', 'volume')
-        or (pricing_model = 'percentage' and unit_price is null and not is_priced_by_event)
+        not is_trial
+        and (
+            pricing_model in ('tiered', 'volume')
+            or (pricing_model = 'percentage' and unit_price is null)
+        )
 
 ),
 

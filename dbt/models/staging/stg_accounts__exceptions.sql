@@ -68,6 +68,20 @@ terms as (
 
 ),
 
+pauses as (
+
+    select
+        raw_pauses.*,
+        newest_files.source_file,
+        {{ text_to_instant('raw_pauses.paused_from') }} as from_at,
+        {{ text_to_instant('raw_pauses.paused_to') }} as to_at
+
+    from {{ source('raw', 'pauses') }} as raw_pauses
+    inner join newest_files
+        on raw_pauses.file_id = newest_files.file_id
+
+),
+
 subscription_ids as (
 
     select distinct subscription_id from terms
@@ -251,6 +265,51 @@ findings as (
     where
         (coalesce(valid_from, '') <> '' and from_at is null)
         or (coalesce(valid_to, '') <> '' and to_at is null)
+        or to_at < from_at
+
+    union all
+
+    select
+        'subscriptions' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        'trial_ends_at' as field,
+        concat('''', trial_ends_at, ''' cannot be read; there is no trial') as finding,
+        false as is_blocking
+    from terms
+    where is_current and coalesce(trial_ends_at, '') <> '' and trial_to_at is null
+
+    union all
+
+    select
+        'pauses' as record_kind,
+        pauses.source_file,
+        pauses.position,
+        pauses.subscription_id as record_id,
+        'subscription_id' as field,
+        concat('''', pauses.subscription_id, ''' is no subscription; nothing is paused')
+            as finding,
+        false as is_blocking
+    from pauses
+    left join subscription_ids
+        on pauses.subscription_id = subscription_ids.subscription_id
+    where subscription_ids.subscription_id is null
+
+    union all
+
+    select
+        'pauses' as record_kind,
+        source_file,
+        position,
+        subscription_id as record_id,
+        case when from_at is null then 'paused_from' else 'paused_to' end as field,
+        'cannot be read or ends before it starts; nothing is paused' as finding,
+        false as is_blocking
+    from pauses
+    where
+        from_at is null
+        or (coalesce(paused_to, '') <> '' and to_at is null)
         or to_at < from_at
 
 )

@@ -96,6 +96,7 @@ dated as (
         plans.billing_interval,
         kept.started_at,
         kept.ended_at,
+        kept.trial_ends_at,
         coalesce(nullif(kept.billing_anchor, ''), 'calendar') as billing_anchor,
         invoiced.subscription_id is not null as is_invoiced,
         {{ bound_to_instant('kept.started_at', "coalesce(customers.timezone, 'UTC')") }}
@@ -104,6 +105,10 @@ dated as (
             when coalesce(kept.ended_at, '') = '' then {{ end_of_time() }}
             else {{ bound_to_instant('kept.ended_at', "coalesce(customers.timezone, 'UTC')") }}
         end as stated_to_at,
+        case
+            when coalesce(kept.trial_ends_at, '') <> ''
+                then {{ bound_to_instant('kept.trial_ends_at', "coalesce(customers.timezone, 'UTC')") }}
+        end as trial_to_at,
         case when kept.is_current then {{ end_of_time() }} else invoiced.invoiced_to_at end
             as last_to_at,
         customers.customer_id is null as lacks_customer,
@@ -154,6 +159,8 @@ select
     billing_anchor,
     started_at,
     ended_at,
+    trial_ends_at,
+    trial_to_at,
     term_from_at,
     term_to_at,
     unusable_field,

@@ -8,10 +8,11 @@ first_periods as (
     select
         subscription_id,
         term_from_at,
+        billing_interval,
         min(from_at) as first_from_at
 
     from {{ ref('met_billing_periods') }}
-    group by subscription_id, term_from_at
+    group by subscription_id, term_from_at, billing_interval
 
 ),
 
@@ -40,6 +41,7 @@ metered as (
     inner join first_periods
         on assigned.subscription_id = first_periods.subscription_id
         and assigned.term_from_at = first_periods.term_from_at
+        and windows.billing_interval = first_periods.billing_interval
         and assigned.first_event_at >= first_periods.first_from_at
     inner join {{ ref('stg_pricing__meters') }} as meters
         on assigned.meter_code = meters.meter_code
