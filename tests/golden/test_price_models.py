@@ -43,6 +43,29 @@ def longest_prefix(case: Case) -> None:
 
 
 @golden
+def phone_bill(case: Case) -> None:
+    """60/1 at home and 30/6 abroad, by the longest prefix of the number called.
+
+    At home 61.2 seconds are 62, 5 are 60: 122 x 0.002. Abroad 31 seconds to a mobile are 36 x
+    0.004, 10 to Lisbon 30 x 0.001, and 30.5 to the rest of the world 36 x 0.01.
+    """
+    case.price("per_unit", charge="home", meter_code="home", unit_price="0.002")
+    abroad = {"meter_code": "abroad", "charge": "zz_abroad"}
+    case.price("per_unit", unit_price="0.01", **abroad)
+    case.price("per_unit", unit_price="0.001", dimension_filter="to=351*", **abroad)
+    case.price("per_unit", unit_price="0.004", dimension_filter="to=3519*", **abroad)
+    for seconds in ("61.2", "5"):
+        case.world.event(case.name, seconds, event_type="dialled", data={"zone": "home"})
+    for seconds, to in [("31", "351912"), ("10", "351213"), ("30.5", "49301")]:
+        data = {"zone": "abroad", "to": to}
+        case.world.event(case.name, seconds, event_type="dialled", data=data)
+    case.owes("122", "0.244", "0.24", charge_code="home")
+    case.owes("30", "0.03", "0.03", dimension_values='{"to": "351213"}')
+    case.owes("36", "0.144", "0.14", dimension_values='{"to": "351912"}')
+    case.owes("36", "0.36", "0.36", dimension_values='{"to": "49301"}')
+
+
+@golden
 def rest_and_unpriced(case: Case) -> None:
     """eu|us pay 1, the rest of the charge pays 3; the other charge has no price for mars."""
     case.price("per_unit", meter_code="calls", unit_price="1", dimension_filter="to=eu|us")
@@ -404,6 +427,17 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
         "calls", "call", rounding_increment="1", minimum_quantity="60", dimensions="to"
     )
     world.meter("users", "login", "unique_count", value_property="user", dimensions="region")
+    world.meter(
+        "home", "dialled", filter="zone=home", rounding_increment="1", minimum_quantity="60"
+    )
+    world.meter(
+        "abroad",
+        "dialled",
+        filter="zone=abroad",
+        dimensions="to",
+        rounding_increment="6",
+        minimum_quantity="30",
+    )
     world.meter("energy", "energy", dimensions="tariff")
     world.meter("heat", "heat", dimensions="load")
     for name in ("input", "cached", "output"):

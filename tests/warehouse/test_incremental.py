@@ -22,6 +22,13 @@ MARTS = (
 )
 
 
+TARIFF = """\
+dimension,days,from_time,to_time,band
+tariff,mon|tue|wed|thu|fri|sat|sun,00:00,06:00,night
+tariff,mon|tue|wed|thu|fri|sat|sun,06:00,24:00,day
+"""
+
+
 def marts(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
     with open_warehouse(installation.warehouse, read_only=True) as connection:
         return {
@@ -32,10 +39,19 @@ def marts(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The sample, then late files, voids, a moved customer, a new price and a new meter."""
+    """The sample, then late files, voids, a moved customer, a new price, meter and tariff."""
     folder = tmp_path_factory.mktemp("grown")
     installation = Installation(folder, tmp_path_factory.mktemp("dbt"))
     shutil.copytree(REPOSITORY / "pricing_seeds", installation.pricing)
+    meters = (installation.pricing / "meters.csv").read_text()
+    assert meters.count("sum,kwh,kWh,,,,") == 1
+    # Meters of single values, and a dimension read from the local time.
+    meters = meters.replace("sum,kwh,kWh,,,,", "sum,kwh,kWh,,tariff,,") + (
+        "storage_held,Storage,storage.sampled,time_weighted,stored_gib,GiB-hour,,,,\n"
+        "egress_p95,Transfer,egress.transferred,percentile_95,gib,GiB,,route,,\n"
+    )
+    (installation.pricing / "meters.csv").write_text(meters)
+    (installation.pricing / "time_bands.csv").write_text(TARIFF)
     truth = write_sample(installation.landing, events=20_000)
     installation.bill()
 
@@ -57,7 +73,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     (installation.pricing / "prices.csv").write_text(
         prices.replace("2026-02-15", "2026-02-20T13:37:00Z")
     )
-    meters = (installation.pricing / "meters.csv").read_text()
+    (installation.pricing / "time_bands.csv").write_text(TARIFF.replace("06:00", "07:30"))
     first, rest = meters.split("\n", 1)
     (installation.pricing / "meters.csv").write_text(
         f"{first}\nllm_requests,Requests,llm.request,count,,request,,model,,\n{rest}"

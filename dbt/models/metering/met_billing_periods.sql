@@ -137,10 +137,14 @@ longer as (
         active.term_from_at,
         active.billing_interval,
         active.period_from_date,
-        max(case when cycles.from_at < active.to_at and cycles.to_at >= active.to_at
-            then cycles.start_month end) as end_month,
-        min(case when cycles.from_at <= active.from_at and cycles.to_at >= active.from_at
-            then cycles.start_month end) as advance_month
+        max(case
+            when cycles.from_at < active.to_at and cycles.to_at >= active.to_at
+                then cycles.start_month
+        end) as end_month,
+        min(case
+            when cycles.from_at <= active.from_at and cycles.to_at >= active.from_at
+                then cycles.start_month
+        end) as advance_month
 
     from active
     inner join active as cycles

@@ -22,7 +22,13 @@ assigned as (
         term_from_at
 
     from {{ ref('met_usage_assigned') }}
-    where slice_fate = 'metered'
+    where
+        slice_fate = 'metered'
+        and meter_code in (
+            select meter_code
+            from {{ ref('stg_pricing__meters') }}
+            where keeps_event_values
+        )
 
 )
 
