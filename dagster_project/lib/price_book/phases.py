@@ -13,7 +13,10 @@ PHASE_COLUMNS = ("phase_from_month", "phase_to_month")
 
 
 def check_phases(rows: list[Row]) -> Iterator[Defect]:
-    """Check that the phases of each charge follow each other from its start without end."""
+    """Check that the phases of each charge follow each other.
+
+    The first may start late (free months) and the last may end (instalments), like versions.
+    """
     charges: dict[tuple[str, ...], dict[tuple[int, int | None], Row]] = defaultdict(dict)
     for row in rows:
         broken = [
@@ -38,16 +41,9 @@ def check_phases(rows: list[Row]) -> Iterator[Defect]:
 
 def _check_sequence(phases: dict[tuple[int, int | None], Row]) -> Iterator[Defect]:
     ordered = sorted(phases, key=lambda phase: (phase[0], phase[1] is None, phase[1] or 0))
-    if ordered[0][0] != 0:
-        yield phases[ordered[0]].defect(
-            "phase_from_month", "the first phase starts later than 0"
-        )
     for earlier, later in pairwise(ordered):
         where = f"the phase on row {phases[earlier].line}"
         if earlier[1] is None or later[0] < earlier[1]:
             yield phases[later].defect("phase_from_month", f"the phase overlaps {where}")
         elif later[0] > earlier[1]:
             yield phases[later].defect("phase_from_month", f"there is a gap after {where}")
-    if ordered[-1][1] is not None:
-        message = "the last phase ends, and nothing is charged after it"
-        yield phases[ordered[-1]].defect("phase_to_month", message)
