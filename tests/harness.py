@@ -39,7 +39,7 @@ METER_COLUMNS = _header(
     "meter_code,meter_name,event_type,aggregation,value_property,unit,filter,dimensions,"
     "rounding_increment,minimum_quantity"
 )
-PLAN_COLUMNS = _header("plan_code,plan_name,currency_code,billing_interval")
+PLAN_COLUMNS = _header("plan_code,plan_name,currency_code,billing_interval,tax_included")
 PRICE_COLUMNS = _header(
     "price_id,plan_code,charge_code,charge_name,meter_code,pricing_model,unit_price,"
     "package_size,included_quantity,minimum_amount,maximum_amount,dimension_filter,billed,"
@@ -48,16 +48,30 @@ PRICE_COLUMNS = _header(
 TIER_COLUMNS = _header("price_id,up_to,unit_price,flat_amount")
 CURRENCY_COLUMNS = _header("currency_code,minor_units")
 TAX_COLUMNS = _header("tax_category,country_code,tax_code,rate,valid_from,valid_to")
+DISCOUNT_COLUMNS = _header(
+    "discount_code,discount_name,discount_kind,discount_percent,discount_amount,"
+    "free_quantity,currency_code,customer_id,plan_code,charge_code,subscription_id,"
+    "valid_from,valid_to,period_count"
+)
+COMMITMENT_COLUMNS = _header(
+    "commitment_code,commitment_name,subscription_id,plan_code,charge_code,"
+    "commitment_interval,commitment_amount,overage_factor,currency_code,tax_category,"
+    "valid_from,valid_to"
+)
 SELLER_COLUMNS = _header(
     "seller_name,address_line,city,postal_code,country_code,tax_id,email,"
     "payment_terms_days,payment_details"
 )
 CUSTOMER_COLUMNS = _header(
     "customer_id,customer_name,email,address_line,city,postal_code,country_code,tax_id,"
-    "currency_code,locale,timezone,parent_customer_id"
+    "currency_code,locale,timezone,parent_customer_id,tax_treatment"
 )
 SUBSCRIPTION_COLUMNS = _header(
     "subscription_id,customer_id,plan_code,started_at,ended_at,billing_anchor"
+)
+GRANT_COLUMNS = _header(
+    "grant_id,customer_id,currency_code,granted_amount,credit_unit,granted_quantity,"
+    "unit_price,charge_code,priority,granted_at,expires_at"
 )
 SUBJECT_COLUMNS = _header("subject,subscription_id,valid_from,valid_to")
 CORRECTION_COLUMNS = _header(
@@ -84,6 +98,9 @@ class Scenario:
     subscriptions: list[Row] = field(default_factory=list)
     subjects: list[Row] = field(default_factory=list)
     corrections: list[Row] = field(default_factory=list)
+    discounts: list[Row] = field(default_factory=list)
+    commitments: list[Row] = field(default_factory=list)
+    credit_grants: list[Row] = field(default_factory=list)
     events: dict[str, list[str]] = field(default_factory=dict)
     # Optional tables of the price book by name; the columns are those of the rows.
     tables: dict[str, list[Row]] = field(default_factory=dict)
@@ -101,7 +118,9 @@ class Scenario:
             | columns
         )
 
-    def plan(self, code: str, currency: str = "EUR", interval: str = "month") -> None:
+    def plan(
+        self, code: str, currency: str = "EUR", interval: str = "month", **columns: Any
+    ) -> None:
         """Sell a plan, monthly unless said otherwise."""
         self.plans.append(
             {
@@ -110,6 +129,7 @@ class Scenario:
                 "currency_code": currency,
                 "billing_interval": interval,
             }
+            | columns
         )
 
     def price(
@@ -146,6 +166,36 @@ class Scenario:
                 {"price_id": row["price_id"]} | dict(zip(names, tier, strict=False))
             )
         return str(row["price_id"])
+
+    def discount(self, code: str, kind: str, size: str, **columns: Any) -> None:
+        """Take off a percentage, a fixed amount in euro, or free units."""
+        column = {
+            "percentage": "discount_percent",
+            "fixed": "discount_amount",
+            "free_units": "free_quantity",
+        }[kind]
+        row = {"discount_code": code, "discount_name": code, "discount_kind": kind}
+        currency = {"currency_code": "EUR"} if kind == "fixed" else {}
+        self.discounts.append(row | {column: size} | currency | columns)
+
+    def commitment(self, code: str, amount: str, **columns: Any) -> None:
+        """Commit to an amount of euro per billing period, unless said otherwise."""
+        self.commitments.append(
+            {
+                "commitment_code": code,
+                "commitment_name": code,
+                "commitment_interval": "period",
+                "commitment_amount": amount,
+                "currency_code": "EUR",
+            }
+            | columns
+        )
+
+    def grant(self, grant_id: str, customer_id: str, amount: str, **columns: Any) -> None:
+        """Grant prepaid credit in euro on 1 January, without end unless said otherwise."""
+        row = {"grant_id": grant_id, "customer_id": customer_id, "currency_code": "EUR"}
+        row["granted_at"] = "2026-01-01"
+        self.credit_grants.append(row | {"granted_amount": amount} | columns)
 
     def customer(self, customer_id: str, **columns: Any) -> None:
         """Add a customer, in Germany and on UTC unless said otherwise."""
@@ -274,7 +324,7 @@ class Installation:
         return self.folder / "pricing"
 
     def write_price_book(self, scenario: Scenario) -> None:
-        """Write the seven price tables; the book has to be sound."""
+        """Write the price tables; the book has to be sound."""
         currencies = [("EUR", 2), ("USD", 2), ("BRL", 2), ("JPY", 0), ("KWD", 3)]
         seller = {
             "seller_name": "Seller",
@@ -292,6 +342,8 @@ class Installation:
                 [{"currency_code": c, "minor_units": m} for c, m in currencies],
             ),
             "seller": (SELLER_COLUMNS, [seller]),
+            "discounts": (DISCOUNT_COLUMNS, scenario.discounts),
+            "commitments": (COMMITMENT_COLUMNS, scenario.commitments),
         }
         tables |= {name: ([], rows) for name, rows in scenario.tables.items()}
         for name, (columns, rows) in tables.items():
@@ -311,6 +363,10 @@ class Installation:
             write_csv(accounts / f"subjects-{batch}.csv", SUBJECT_COLUMNS, scenario.subjects)
         if scenario.pauses:
             write_csv(accounts / f"pauses-{batch}.csv", [], scenario.pauses)
+        if scenario.credit_grants:
+            write_csv(
+                accounts / f"credit_grants-{batch}.csv", GRANT_COLUMNS, scenario.credit_grants
+            )
         if scenario.corrections:
             write_csv(
                 self.landing / "corrections" / f"corrections-{batch}.csv",

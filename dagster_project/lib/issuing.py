@@ -14,6 +14,7 @@ _LINKED_TABLES = {
     "issued_invoice_lines": "fct_invoice_lines",
     "issued_invoice_line_tiers": "fct_invoice_line_tiers",
     "issued_invoice_taxes": "fct_invoice_taxes",
+    "issued_credit_applications": "fct_credit_applications",
 }
 
 

@@ -5,10 +5,11 @@
         customer_id varchar, billing_period varchar, period_from timestamp, period_to timestamp,
         currency_code varchar, minor_units integer, net_amount {{ money_type() }},
         tax_amount {{ money_type() }}, total_amount {{ money_type() }},
-        due_amount {{ money_type() }}, issued_at timestamp, content_hash varchar,
+        credit_amount {{ money_type() }}, due_amount {{ money_type() }}, issued_at timestamp, content_hash varchar,
         has_flags boolean, flags varchar, customer_name varchar, customer_email varchar,
         customer_address_line varchar, customer_city varchar, customer_postal_code varchar,
-        customer_country_code varchar, customer_tax_id varchar, locale varchar,
+        customer_country_code varchar, customer_tax_id varchar,
+        customer_tax_treatment varchar, locale varchar,
         timezone varchar, seller_name varchar, seller_address_line varchar,
         seller_city varchar, seller_postal_code varchar, seller_country_code varchar,
         seller_tax_id varchar, seller_email varchar, seller_payment_details varchar,
@@ -25,7 +26,8 @@
         included_quantity ' ~ quantity_type() ~ ', unit varchar, unit_price ' ~ price_type() ~ ',
         exact_amount ' ~ amount_type() ~ ', net_amount ' ~ money_type() ~ ',
         tax_category varchar, tax_rate ' ~ price_type() ~ ', currency_code varchar,
-        description varchar, adjusted_billing_period varchar)') %}
+        description varchar, adjusted_billing_period varchar, gross_amount ' ~ money_type() ~ ',
+        discount_code varchar, tax_codes varchar)') %}
     {% do run_query('create table if not exists ledger.issued_invoice_line_tiers (
         invoice_id varchar, line_number integer, tier_number integer,
         tier_from ' ~ quantity_type() ~ ', tier_up_to ' ~ quantity_type() ~ ',
@@ -34,6 +36,19 @@
     {% do run_query('create table if not exists ledger.issued_invoice_taxes (
         invoice_id varchar, tax_code varchar, tax_category varchar, tax_rate ' ~ price_type() ~ ',
         taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type() ~ ')') %}
+    {% do run_query('create table if not exists ledger.issued_credit_applications (
+        invoice_id varchar, grant_id varchar, currency_code varchar,
+        applied_amount ' ~ money_type() ~ ')') %}
+    {# A ledger from before a column was thought of gets it, empty: what is issued stays. #}
+    {% for table, column, type in [
+        ('invoices', 'customer_tax_treatment', 'varchar'),
+        ('invoices', 'credit_amount', money_type()),
+        ('invoice_lines', 'gross_amount', money_type()),
+        ('invoice_lines', 'discount_code', 'varchar'),
+        ('invoice_lines', 'tax_codes', 'varchar'),
+    ] %}
+        {% do add_column('ledger.issued_' ~ table, column, type) %}
+    {% endfor %}
     {% endif %}
 {% endmacro %}
 
@@ -45,3 +60,6 @@
     {% endif %}
     {{ return('invoice_id') }}
 {% endmacro %}
+
+{% macro add_column(table, column, type) %}{{ return(adapter.dispatch('add_column', 'meterhouse')(table, column, type)) }}{% endmacro %}
+{% macro duckdb__add_column(table, column, type) %}{% do run_query('alter table ' ~ table ~ ' add column if not exists ' ~ column ~ ' ' ~ type) %}{% endmacro %}

@@ -55,3 +55,33 @@
     {{ as_quantity("cast(sign(" ~ quantity ~ ") * ((abs(" ~ scaled_integer(quantity) ~ ") * 2 + (" ~ divisor
         ~ ")) // (2 * (" ~ divisor ~ "))) as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
 {% endmacro %}
+
+-- amount * part / whole towards zero at the 18th place: near enough to round money once, since
+-- cutting digits off never carries a value across a half. Part and whole have up to 6 places.
+{% macro share_of_money(amount, part, whole) %}{{ adapter.dispatch('share_of_money', 'meterhouse')(amount, part, whole) }}{% endmacro %}
+{% macro duckdb__share_of_money(amount, part, whole) %}
+    {{ as_amount("cast(sign(" ~ amount ~ ") * (abs(" ~ scaled_integer(as_money(amount)) ~ ") * "
+        ~ scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))') ~ " * 1000000000000::hugeint // "
+        ~ scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))')
+        ~ ") as decimal(38, 0)) * cast('0.000000000000000001' as decimal(18, 18))") }}
+{% endmacro %}
+
+-- Sharing money out by the largest remainder: the whole minor units of amount * part / whole,
+-- and what is left of the next one, which only ranks the parts. None may be negative.
+{% macro whole_share(amount, part, whole, minor_units) %}{{ adapter.dispatch('whole_share', 'meterhouse')(amount, part, whole, minor_units) }}{% endmacro %}
+{% macro duckdb__whole_share(amount, part, whole, minor_units) %}
+    {{ as_money("cast(" ~ scaled_integer(as_money(amount)) ~ " * " ~ scaled_integer(as_money(part))
+        ~ " // (" ~ scaled_integer(as_money(whole)) ~ " * " ~ millionths(minor_units) ~ ") * "
+        ~ millionths(minor_units) ~ " as decimal(38, 0)) * cast('0.000001' as decimal(6, 6))") }}
+{% endmacro %}
+
+{% macro share_remainder(amount, part, whole, minor_units) %}{{ adapter.dispatch('share_remainder', 'meterhouse')(amount, part, whole, minor_units) }}{% endmacro %}
+{% macro duckdb__share_remainder(amount, part, whole, minor_units) %}
+    cast({{ scaled_integer(as_money(amount)) }} * {{ scaled_integer(as_money(part)) }}
+        % ({{ scaled_integer(as_money(whole)) }} * {{ millionths(minor_units) }}) as decimal(38, 0))
+{% endmacro %}
+
+-- How many millionths of the currency make one minor unit.
+{% macro millionths(minor_units) %}case {{ minor_units }} {% for places in range(7) %}when {{ places }} then {{ 10 ** (6 - places) }} {% endfor %}end{% endmacro %}
+
+{% macro minor_unit(minor_units) %}{{ as_money("case " ~ minor_units ~ " when 0 then 1 when 1 then 0.1 when 2 then 0.01 when 3 then 0.001 when 4 then 0.0001 when 5 then 0.00001 else 0.000001 end") }}{% endmacro %}

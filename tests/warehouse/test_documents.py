@@ -28,6 +28,7 @@ from dagster_project.lib.documents.formatting import (
 )
 from dagster_project.lib.documents.period_index import describe_change
 from dagster_project.lib.documents.records import (
+    InvoiceCredit,
     InvoiceRow,
     InvoiceTax,
     InvoiceTier,
@@ -45,6 +46,7 @@ TABLES: dict[str, type] = {
     "fct_invoice_lines": LineRow,
     "fct_invoice_line_tiers": InvoiceTier,
     "fct_invoice_taxes": InvoiceTax,
+    "fct_credit_applications": InvoiceCredit,
 }
 SCALES = {"quantity": "38, 12", "exact_amount": "38, 24", "unit_price": "26, 12"}
 BERLIN = (datetime(2025, 12, 31, 23), datetime(2026, 1, 31, 23))

@@ -19,6 +19,7 @@ _RAW_TABLES = {
     "subscriptions": "Snapshots of subscriptions, as text.",
     "subjects": "Snapshots of subject aliases, as text.",
     "pauses": "Snapshots of pauses of subscriptions, as text.",
+    "credit_grants": "Snapshots of prepaid credit grants, as text.",
     "corrections": "Withdrawals of events, as text.",
 }
 

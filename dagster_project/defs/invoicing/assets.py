@@ -27,6 +27,8 @@ _CHECKED_MARTS = [
     "fct_invoice_lines",
     "fct_invoice_line_tiers",
     "fct_invoice_taxes",
+    "fct_credit_applications",
+    "fct_credit_ledger",
     "fct_usage_daily",
     "fct_event_fates",
 ]
@@ -128,10 +130,10 @@ def documents_equal_marts(
     period = context.partition_key
     with warehouse.get_connection() as connection:
         expected = {
-            invoice_id: (number, total)
-            for invoice_id, number, total in connection.execute(
-                "select invoice_id, invoice_number, total_amount from marts.fct_invoices"
-                " where billing_period = ?",
+            invoice_id: (number, total, due)
+            for invoice_id, number, total, due in connection.execute(
+                "select invoice_id, invoice_number, total_amount, due_amount"
+                " from marts.fct_invoices where billing_period = ?",
                 [period],
             ).fetchall()
         }
@@ -141,6 +143,7 @@ def documents_equal_marts(
         found[document["invoice_id"]] = (
             document["invoice_number"],
             Decimal(document["total_amount"]),
+            Decimal(document["due_amount"]),
         )
     different = sorted(
         invoice_id

@@ -38,6 +38,7 @@ def to_json(invoice: Invoice) -> str:
     form.update(parties)
     form["lines"] = [_line(line, minor_units) for line in invoice.lines]
     form["taxes"] = [_record(tax, minor_units) for tax in invoice.taxes]
+    form["credits"] = [_record(credit, minor_units) for credit in invoice.credits]
     return json.dumps(form, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -42,6 +42,15 @@ class InvoiceTax:
 
 
 @dataclass(frozen=True)
+class InvoiceCredit:
+    """Prepaid credit that an invoice uses, in the invoice currency."""
+
+    invoice_id: str
+    grant_id: str
+    applied_amount: Decimal
+
+
+@dataclass(frozen=True)
 class LineRow:
     """A row of `fct_invoice_lines`; instants are naive UTC, periods half-open."""
 
@@ -69,6 +78,9 @@ class LineRow:
     currency_code: str
     description: str | None
     adjusted_billing_period: str | None
+    gross_amount: Decimal | None
+    discount_code: str | None
+    tax_codes: str | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ class InvoiceRow:
     net_amount: Decimal
     tax_amount: Decimal
     total_amount: Decimal
+    credit_amount: Decimal | None
     due_amount: Decimal
     issued_at: datetime | None
     content_hash: str | None
@@ -100,6 +113,7 @@ class InvoiceRow:
     customer_postal_code: str | None
     customer_country_code: str | None
     customer_tax_id: str | None
+    customer_tax_treatment: str | None
     locale: str | None
     timezone: str | None
     seller_name: str | None
@@ -134,6 +148,7 @@ class Invoice:
     row: InvoiceRow
     lines: tuple[InvoiceLine, ...]
     taxes: tuple[InvoiceTax, ...]
+    credits: tuple[InvoiceCredit, ...]
 
 
 @dataclass(frozen=True)
@@ -151,7 +166,7 @@ Row = TypeVar("Row")
 
 
 def read_invoices(connection: duckdb.DuckDBPyConnection, period: str) -> list[Invoice]:
-    """Read every invoice of a billing period, drafts and issued, in four queries.
+    """Read every invoice of a billing period, drafts and issued, in five queries.
 
     Args:
         connection: Warehouse with the marts.
@@ -182,6 +197,11 @@ def read_invoices(connection: duckdb.DuckDBPyConnection, period: str) -> list[In
         "invoice_id, tax_rate desc, tax_code, tax_category, taxable_amount",
     ):
         taxes[tax.invoice_id].append(tax)
+    applied: dict[str, list[InvoiceCredit]] = defaultdict(list)
+    for credit in _read(
+        connection, InvoiceCredit, "fct_credit_applications", period, "invoice_id, grant_id"
+    ):
+        applied[credit.invoice_id].append(credit)
     rows = _read(
         connection,
         InvoiceRow,
@@ -191,7 +211,10 @@ def read_invoices(connection: duckdb.DuckDBPyConnection, period: str) -> list[In
     )
     return [
         Invoice(
-            row, tuple(lines.get(row.invoice_id, ())), tuple(taxes.get(row.invoice_id, ()))
+            row,
+            tuple(lines.get(row.invoice_id, ())),
+            tuple(taxes.get(row.invoice_id, ())),
+            tuple(applied.get(row.invoice_id, ())),
         )
         for row in rows
     ]

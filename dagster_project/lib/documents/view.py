@@ -19,7 +19,13 @@ from dagster_project.lib.documents.formatting import (
     find_zone,
     to_local,
 )
-from dagster_project.lib.documents.records import Invoice, InvoiceLine, InvoiceRow, InvoiceTier
+from dagster_project.lib.documents.records import (
+    Invoice,
+    InvoiceLine,
+    InvoiceRow,
+    InvoiceTax,
+    InvoiceTier,
+)
 
 # In every language: whoever pays an invoice by mistake may not read the language of its draft.
 DRAFT_MARK = "DRAFT"
@@ -27,6 +33,8 @@ _NOTHING = "\u2014"
 # An exact tier amount may have 24 decimals; past ten the page approximates and says so.
 # The JSON document always has all of them.
 _TIER_DECIMALS = 10
+# Lines whose label says what they add to the charge that they are named after.
+_LABELLED_TYPES = ("minimum", "maximum", "true_up", "overage")
 _LONG_WORD = re.compile(r"\S{28,}")
 
 
@@ -194,7 +202,13 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
     )
     details = []
     description = clean_text(row.description)
-    if description and description != title:
+    if row.line_type == "discount":
+        title = description or title
+    elif row.line_type == "rounding":
+        title = language.labels["line_rounding"]
+    elif row.line_type in _LABELLED_TYPES:
+        details.append(language.labels[f"line_{row.line_type}"])
+    elif description and description != title:
         details.append(description)
     if row.adjusted_billing_period:
         details.append(
@@ -211,6 +225,9 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
     )
     if not is_whole_period and not row.adjusted_billing_period:
         details.append(language.span(row.period_from, row.period_to, page.zone))
+    if row.gross_amount:
+        amount = page.amount(row.gross_amount)
+        details.append(language.label("with_tax", amount=amount))
     unit = clean_text(row.unit)
     if row.included_quantity:
         details.append(
@@ -222,7 +239,8 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
     return {
         "title": title or _NOTHING,
         "details": details,
-        "quantity": page.optional(row.quantity),
+        # A line that no price makes is not a quantity of anything.
+        "quantity": page.optional(row.quantity) if row.line_type == "charge" else "",
         "unit": unit,
         "unit_price": unit_price,
         "price_note": language.labels["per_package"]
@@ -282,9 +300,7 @@ def _taxes(page: _Page, invoice: Invoice) -> dict[str, Any]:
         "columns": [language.labels[key] for key in keys],
         "rows": [
             [
-                clean_text(tax.tax_code)
-                or clean_text(tax.tax_category)
-                or language.labels["tax"],
+                _tax_name(language, tax),
                 language.percent(tax.tax_rate),
                 page.amount(tax.taxable_amount),
                 page.amount(tax.tax_amount),
@@ -292,7 +308,24 @@ def _taxes(page: _Page, invoice: Invoice) -> dict[str, Any]:
             for tax in invoice.taxes
         ],
         "none": language.labels["no_tax"],
+        "note": _tax_note(page, invoice),
     }
+
+
+def _tax_name(language: Language, tax: InvoiceTax) -> str:
+    """The code of a tax, or why none is charged in the customer's words."""
+    code = clean_text(tax.tax_code)
+    if code in ("exempt", "reverse_charge"):
+        return language.labels[code]
+    return code or clean_text(tax.tax_category) or language.labels["tax"]
+
+
+def _tax_note(page: _Page, invoice: Invoice) -> str:
+    """The sentence that the law asks for where the seller charges no tax."""
+    treatment = page.invoice.customer_tax_treatment or ""
+    if all(tax.tax_code != treatment for tax in invoice.taxes):
+        return ""
+    return page.language.labels.get(f"{treatment}_note", "")
 
 
 def _totals(page: _Page) -> list[dict[str, Any]]:
@@ -307,7 +340,7 @@ def _totals(page: _Page) -> list[dict[str, Any]]:
         totals.append((labels["credited"], abs(row.total_amount), True))
     else:
         if row.due_amount != row.total_amount:
-            totals.append((labels["settled"], row.due_amount - row.total_amount, False))
+            totals.append((labels["credit_used"], row.due_amount - row.total_amount, False))
         totals.append((labels["due"], row.due_amount, True))
     return [
         {"label": label, "amount": page.money(amount), "is_strong": is_strong}

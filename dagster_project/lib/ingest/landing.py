@@ -19,7 +19,7 @@ import duckdb
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 TEXT_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv"}
-ACCOUNT_KINDS = ("customers", "subscriptions", "subjects", "pauses")
+ACCOUNT_KINDS = ("customers", "subscriptions", "subjects", "pauses", "credit_grants")
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
 # Stands before every invalid byte in a cleaned copy; no JSON text may hold it unescaped.
 INVALID_BYTE_MARK = "\x01"
@@ -110,7 +110,7 @@ def describe_file(path: Path, landing: Path, links: Path) -> LandedFile:
     if kind is None:
         raise UnreadableFileError(
             "not a known input: expected usage/**, corrections/*.csv or accounts/ with"
-            " customers*.csv, subscriptions*.csv or subjects*.csv"
+            " customers*.csv, subscriptions*.csv, subjects*.csv or credit_grants*.csv"
         )
     known_format = file_format(path.name)
     if known_format is None or (kind != "usage" and known_format[0] != "csv"):

@@ -20,6 +20,7 @@ ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
         "locale": False,
         "timezone": True,
         "parent_customer_id": False,
+        "tax_treatment": False,
     },
     "subscriptions": {
         "subscription_id": True,
@@ -40,6 +41,19 @@ ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
         "subscription_id": True,
         "paused_from": True,
         "paused_to": False,
+    },
+    "credit_grants": {
+        "grant_id": True,
+        "customer_id": True,
+        "currency_code": True,
+        "granted_amount": False,
+        "credit_unit": False,
+        "granted_quantity": False,
+        "unit_price": False,
+        "charge_code": False,
+        "priority": False,
+        "granted_at": True,
+        "expires_at": True,
     },
     "corrections": {
         "correction_id": True,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dagster_project.lib.price_book.acknowledgements import check_acknowledgements
+from dagster_project.lib.price_book.agreements import check_commitments, check_discounts
 from dagster_project.lib.price_book.bands import (
     check_dimension_bands,
     check_holidays,
@@ -49,6 +50,8 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_tax_rates,
     check_seller,
     check_acknowledgements,
+    check_discounts,
+    check_commitments,
 )
 
 

@@ -28,11 +28,10 @@ def empty(row: Row, reason: str, *columns: str) -> Iterator[Defect]:
             yield row.defect(column, f"{column} has to be empty {reason}")
 
 
-def unsupported(row: Row, *columns: str) -> Iterator[Defect]:
-    """Refuse what is promised but not yet rated."""
-    for column in columns:
-        if row[column]:
-            yield row.defect(column, f"{column} is not supported yet")
+def truth(row: Row, column: str) -> Iterator[Defect]:
+    """Refuse what is neither true nor false nor empty."""
+    if row[column].lower() not in ("", "true", "false"):
+        yield row.defect(column, f"{column} {row[column]!r} is neither true nor false")
 
 
 def one_of(
@@ -71,9 +70,15 @@ def number(row: Row, column: str) -> Decimal | None:
 
 
 def decimal(
-    row: Row, column: str, digits: int, *, above: str = "", at_least: str = ""
+    row: Row,
+    column: str,
+    digits: int,
+    *,
+    above: str = "",
+    at_least: str = "",
+    places: int = DECIMAL_PLACES,
 ) -> Iterator[Defect]:
-    """Refuse what DECIMAL(digits + 12, 12) cannot hold exactly, or what is out of bounds."""
+    """Refuse what DECIMAL(digits + places, places) cannot hold, or what is out of bounds."""
     text = row[column]
     if not text:
         return
@@ -83,8 +88,8 @@ def decimal(
         return
     if len(match[2].lstrip("0")) > digits:
         yield row.defect(column, f"{text} has more than {digits} digits before the point")
-    if len(match[3] or "") > DECIMAL_PLACES:
-        yield row.defect(column, f"{text} has more than {DECIMAL_PLACES} decimal places")
+    if len(match[3] or "") > places:
+        yield row.defect(column, f"{text} has more than {places} decimal places")
     if above and Decimal(text) <= Decimal(above):
         yield row.defect(column, f"{column} {text} is not above {above}")
     if at_least and Decimal(text) < Decimal(at_least):

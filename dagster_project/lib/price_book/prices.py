@@ -16,8 +16,8 @@ from dagster_project.lib.price_book.fields import (
     one_of,
     refers,
     required,
+    truth,
     unique,
-    unsupported,
 )
 from dagster_project.lib.price_book.phases import check_phases
 from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
@@ -49,6 +49,7 @@ def check_plans(tables: Tables) -> Iterator[Defect]:
         yield from required(row, "plan_name", "currency_code")
         yield from refers(row, "currency_code", currencies, "currencies.csv")
         yield from one_of(row, "billing_interval", INTERVALS)
+        yield from truth(row, "tax_included")
 
 
 def check_prices(tables: Tables) -> Iterator[Defect]:
@@ -69,14 +70,22 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
             yield row.defect("billed", "usage cannot be billed before it happens")
         if row["billing_interval"]:
             yield from one_of(row, "billing_interval", INTERVALS)
-        if row["prorated"].lower() not in ("", "true", "false"):
-            message = f"prorated {row['prorated']!r} is neither true nor false"
-            yield row.defect("prorated", message)
-        yield from unsupported(row, "minimum_amount", "maximum_amount")
+        yield from truth(row, "prorated")
+        yield from _check_bounds(row)
         yield from _check_price_model(row, row["price_id"] in tiered)
         yield from _check_event_columns(row, aggregations.get(row["meter_code"], ""))
     yield from check_versions(rows, VERSION_KEY)
     yield from check_phases(rows)
+
+
+def _check_bounds(row: Row) -> Iterator[Defect]:
+    """Check the least and the most that a charge comes to."""
+    yield from decimal(row, "minimum_amount", MONEY_DIGITS, at_least="0")
+    yield from decimal(row, "maximum_amount", MONEY_DIGITS, at_least="0")
+    least, most = number(row, "minimum_amount"), number(row, "maximum_amount")
+    if least is not None and most is not None and most < least:
+        message = f"{row['maximum_amount']} is below minimum_amount {row['minimum_amount']}"
+        yield row.defect("maximum_amount", message)
 
 
 def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:

@@ -40,6 +40,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "quality_acknowledgements.csv": (
         "event_type", "silent_from", "silent_to", "reason", "acknowledged_by",
     ),
+    "discounts.csv": ("discount_code", "discount_name", "discount_kind"),
+    "commitments.csv": (
+        "commitment_code", "commitment_name", "commitment_interval", "commitment_amount",
+        "currency_code",
+    ),
 }  # fmt: skip
 # Ours, not the contract's: a price book written by its letter has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
@@ -47,17 +52,29 @@ OPTIONAL_FILES = frozenset(
     {
         "seller.csv",
         "quality_acknowledgements.csv",
+        "discounts.csv",
+        "commitments.csv",
         "dimension_bands.csv",
         "time_bands.csv",
         "holidays.csv",
     }
 )
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "plans.csv": ("tax_included",),
     "prices.csv": (
         "billing_interval", "phase_from_month", "phase_to_month",
         "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",
     ),
     "price_tiers.csv": ("package_size",),
+    "discounts.csv": (
+        "discount_percent", "discount_amount", "free_quantity", "currency_code", "customer_id",
+        "plan_code", "charge_code", "subscription_id", "valid_from", "valid_to",
+        "period_count",
+    ),
+    "commitments.csv": (
+        "subscription_id", "plan_code", "charge_code", "overage_factor", "tax_category",
+        "valid_from", "valid_to",
+    ),
 }  # fmt: skip
 
 

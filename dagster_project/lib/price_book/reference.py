@@ -45,13 +45,13 @@ def check_currencies(tables: Tables) -> Iterator[Defect]:
 
 
 def check_tax_rates(tables: Tables) -> Iterator[Defect]:
-    """Check tax_rates.csv: each row, and the rates of each category."""
+    """Check tax_rates.csv: each row, and the rates of each code; the codes add up."""
     rows = tables["tax_rates.csv"]
     for row in rows:
         yield from required(row, "tax_category", "tax_code", "rate")
         yield from one_of(row, "country_code", COUNTRY_CODES)
         yield from decimal(row, "rate", MONEY_DIGITS, at_least="0")
-    yield from check_versions(rows, ("tax_category", "country_code"))
+    yield from check_versions(rows, ("tax_category", "country_code", "tax_code"))
 
 
 def check_seller(tables: Tables) -> Iterator[Defect]:

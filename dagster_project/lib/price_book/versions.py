@@ -42,17 +42,9 @@ def check_versions(rows: list[Row], key: tuple[str, ...]) -> Iterator[Defect]:
     """Check dates, and that the versions of one thing follow each other without a hole."""
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        broken = [
-            column
-            for column in ("valid_from", "valid_to")
-            if row[column] and parse_bound(row[column]) is None
-        ]
-        for column in broken:
-            message = f"{row[column]!r} is not a date (YYYY-MM-DD) or an RFC 3339 instant"
-            yield row.defect(column, message)
-        if not broken:
+        yield from check_validity(row)
+        if not _broken_bounds(row):
             groups[tuple(row[column] for column in key)].append(row)
-            yield from _check_span(row)
     for versions in groups.values():
         # An empty valid_from comes first; the line number breaks ties.
         versions.sort(key=lambda row: (_starts_at(row), row.line))
@@ -60,16 +52,28 @@ def check_versions(rows: list[Row], key: tuple[str, ...]) -> Iterator[Defect]:
             yield from _check_succession(earlier, later)
 
 
-def _starts_at(row: Row) -> datetime:
-    bound = parse_bound(row["valid_from"])
-    return bound.at if bound else datetime.min.replace(tzinfo=UTC)
-
-
-def _check_span(row: Row) -> Iterator[Defect]:
+def check_validity(row: Row) -> Iterator[Defect]:
+    """Check that valid_from and valid_to can be read, and are in order."""
+    for column in _broken_bounds(row):
+        message = f"{row[column]!r} is not a date (YYYY-MM-DD) or an RFC 3339 instant"
+        yield row.defect(column, message)
     start, end = parse_bound(row["valid_from"]), parse_bound(row["valid_to"])
     if start and end and end.at <= start.at:
         message = f"{row['valid_to']} is not after valid_from {row['valid_from']}"
         yield row.defect("valid_to", message)
+
+
+def _broken_bounds(row: Row) -> list[str]:
+    return [
+        column
+        for column in ("valid_from", "valid_to")
+        if row[column] and parse_bound(row[column]) is None
+    ]
+
+
+def _starts_at(row: Row) -> datetime:
+    bound = parse_bound(row["valid_from"])
+    return bound.at if bound else datetime.min.replace(tzinfo=UTC)
 
 
 def _check_succession(earlier: Row, later: Row) -> Iterator[Defect]:

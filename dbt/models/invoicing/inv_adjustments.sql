@@ -1,10 +1,12 @@
 -- Grain: one row per closed period, subscription, charge and tax category whose amount, as of
--- everything now known, differs from what has been invoiced for it so far.
+-- everything now known, differs from what has been invoiced for it so far. Minimums, discounts
+-- and commitments of the period are part of that amount. Where prices include tax, so does the
+-- difference; tax-inclusive rounding lines count as nothing, since they carry no price.
 with
 
-charge_lines as (
+owed_lines as (
 
-    select * from {{ ref('inv_charge_lines') }}
+    select * from {{ ref('inv_owed_lines') }}
 
 ),
 
@@ -25,7 +27,9 @@ issued_lines as (
         issued_invoice_lines.charge_code,
         issued_invoice_lines.charge_name,
         issued_invoice_lines.tax_category,
-        issued_invoice_lines.net_amount
+        issued_invoice_lines.gross_amount is not null as is_tax_included,
+        coalesce(issued_invoice_lines.gross_amount, issued_invoice_lines.net_amount)
+            as priced_amount
 
     from {{ source('ledger', 'issued_invoice_lines') }} as issued_invoice_lines
     inner join {{ source('ledger', 'issued_invoices') }} as issued_invoices
@@ -36,19 +40,20 @@ issued_lines as (
 movements as (
 
     select
-        charge_lines.invoiced_customer_id as customer_id,
-        charge_lines.currency_code,
-        charge_lines.billing_period,
-        charge_lines.subscription_id,
-        charge_lines.charge_code,
-        charge_lines.charge_name,
-        charge_lines.tax_category,
-        charge_lines.net_amount
-    from charge_lines
+        owed_lines.invoiced_customer_id as customer_id,
+        owed_lines.currency_code,
+        owed_lines.billing_period,
+        owed_lines.subscription_id,
+        owed_lines.charge_code,
+        owed_lines.charge_name,
+        owed_lines.tax_category,
+        owed_lines.is_tax_included,
+        owed_lines.priced_amount
+    from owed_lines
     inner join closed_periods
-        on charge_lines.invoiced_customer_id = closed_periods.customer_id
-        and charge_lines.currency_code = closed_periods.currency_code
-        and charge_lines.billing_period = closed_periods.billing_period
+        on owed_lines.invoiced_customer_id = closed_periods.customer_id
+        and owed_lines.currency_code = closed_periods.currency_code
+        and owed_lines.billing_period = closed_periods.billing_period
 
     union all
 
@@ -60,7 +65,8 @@ movements as (
         charge_code,
         charge_name,
         tax_category,
-        -net_amount as net_amount
+        is_tax_included,
+        -priced_amount as priced_amount
     from issued_lines
 
 )
@@ -73,7 +79,10 @@ select
     charge_code,
     max(charge_name) as charge_name,
     tax_category,
-    {{ as_money('sum(net_amount)') }} as net_amount
+    is_tax_included,
+    {{ as_money('sum(priced_amount)') }} as priced_amount
 from movements
-group by customer_id, currency_code, billing_period, subscription_id, charge_code, tax_category
-having sum(net_amount) <> 0
+group by
+    customer_id, currency_code, billing_period, subscription_id, charge_code, tax_category,
+    is_tax_included
+having sum(priced_amount) <> 0

@@ -2,15 +2,9 @@
 -- stand alone.
 with
 
-lines as (
+totals as (
 
-    select * from {{ ref('inv_lines') }}
-
-),
-
-taxes as (
-
-    select * from {{ ref('inv_taxes') }}
+    select * from {{ ref('inv_totals') }}
 
 ),
 
@@ -62,40 +56,32 @@ seller as (
 
 ),
 
-headers as (
+credits as (
 
     select
         invoice_id,
-        customer_id,
-        currency_code,
-        billing_period,
-        min(line_from_at) as first_from_at,
-        max(line_to_at) as last_to_at,
-        min(case when line_type = 'charge' then line_from_at end) as charges_from_at,
-        max(case when line_type = 'charge' then line_to_at end) as charges_to_at,
-        count(case when line_type = 'charge' then 1 end) as charge_count,
-        {{ as_money('sum(net_amount)') }} as net_amount,
-        max(case when lacks_tax_rate then 1 else 0 end) as lacks_tax_rate,
+        sum(applied_amount) as credit_amount,
+        {{ joined_text("concat_ws('|', grant_id, cast(applied_amount as varchar))", 'grant_id') }}
+            as credit_text
+
+    from {{ ref('inv_credit_applications') }}
+    group by invoice_id
+
+),
+
+line_texts as (
+
+    select
+        invoice_id,
         {{ joined_text("concat_ws('|', cast(line_number as varchar), line_type,
             subscription_id, charge_code, coalesce(price_id, ''), dimension_values,
             cast(line_from_at as varchar), cast(line_to_at as varchar),
             cast(quantity as varchar), cast(exact_amount as varchar),
-            cast(net_amount as varchar), coalesce(tax_code, ''),
-            coalesce(adjusted_billing_period, ''))", 'line_number') }}
+            cast(net_amount as varchar), coalesce(tax_codes, ''),
+            coalesce(adjusted_billing_period, ''), coalesce(discount_code, ''))", 'line_number') }}
             as line_text
 
-    from lines
-    group by invoice_id, customer_id, currency_code, billing_period
-
-),
-
-tax_totals as (
-
-    select
-        invoice_id,
-        {{ as_money('sum(tax_amount)') }} as tax_amount
-
-    from taxes
+    from {{ ref('inv_lines') }}
     group by invoice_id
 
 ),
@@ -117,18 +103,19 @@ tier_texts as (
 totalled as (
 
     select
-        headers.*,
-        {{ as_money('coalesce(tax_totals.tax_amount, 0)') }} as tax_amount,
-        {{ as_money('headers.net_amount + coalesce(tax_totals.tax_amount, 0)') }} as total_amount,
+        totals.*,
+        {{ as_money('coalesce(credits.credit_amount, 0)') }} as credit_amount,
+        line_texts.line_text,
         coalesce(tier_texts.tier_text, '') as tier_text,
+        coalesce(credits.credit_text, '') as credit_text,
         concat_ws(
             '; ',
             case
-                when headers.lacks_tax_rate = 1
+                when totals.lacks_tax_rate
                     then 'A tax category has no rate for the country of the customer'
             end,
             case
-                when headers.charge_count > 0 and negative_usage.customer_id is not null
+                when totals.charge_count > 0 and negative_usage.customer_id is not null
                     then 'Negative usage was rated as zero'
             end,
             case
@@ -139,24 +126,30 @@ totalled as (
                 when charges_set_aside.customer_id is not null
                     then 'A charge is left out because its amount is out of range'
             end,
-            case when headers.net_amount < 0 then 'The net amount is negative' end
+            case
+                when not customers.is_tax_treatment_known
+                    then 'The tax treatment of the customer is not known, tax is charged'
+            end,
+            case when totals.net_amount < 0 then 'The net amount is negative' end
         ) as flags
 
-    from headers
+    from totals
     inner join customers
-        on headers.customer_id = customers.customer_id
-    left join tax_totals
-        on headers.invoice_id = tax_totals.invoice_id
+        on totals.customer_id = customers.customer_id
+    inner join line_texts
+        on totals.invoice_id = line_texts.invoice_id
+    left join credits
+        on totals.invoice_id = credits.invoice_id
     left join tier_texts
-        on headers.invoice_id = tier_texts.invoice_id
+        on totals.invoice_id = tier_texts.invoice_id
     left join negative_usage
-        on headers.customer_id = negative_usage.customer_id
-        and headers.currency_code = negative_usage.currency_code
-        and headers.billing_period = negative_usage.billing_period
+        on totals.customer_id = negative_usage.customer_id
+        and totals.currency_code = negative_usage.currency_code
+        and totals.billing_period = negative_usage.billing_period
     left join charges_set_aside
-        on headers.customer_id = charges_set_aside.customer_id
-        and headers.currency_code = charges_set_aside.currency_code
-        and headers.billing_period = charges_set_aside.billing_period
+        on totals.customer_id = charges_set_aside.customer_id
+        and totals.currency_code = charges_set_aside.currency_code
+        and totals.billing_period = charges_set_aside.billing_period
 
 )
 
@@ -170,20 +163,21 @@ select
     end as document_type,
     totalled.customer_id,
     totalled.billing_period,
-    coalesce(totalled.charges_from_at, totalled.first_from_at) as period_from,
-    coalesce(totalled.charges_to_at, totalled.last_to_at) as period_to,
+    totalled.period_from,
+    totalled.period_to,
     totalled.currency_code,
     cast(currencies.minor_units as integer) as minor_units,
     totalled.net_amount,
     totalled.tax_amount,
     totalled.total_amount,
-    totalled.total_amount as due_amount,
+    totalled.credit_amount,
+    {{ as_money('totalled.total_amount - totalled.credit_amount') }} as due_amount,
     cast(null as timestamp) as issued_at,
     {{ sha256("concat_ws('\n', totalled.customer_id, totalled.billing_period,
         totalled.currency_code, cast(totalled.net_amount as varchar),
         cast(totalled.tax_amount as varchar), cast(totalled.total_amount as varchar),
         customers.customer_name, customers.country_code, coalesce(customers.tax_id, ''),
-        totalled.line_text, totalled.tier_text)") }}
+        totalled.line_text, totalled.tier_text, totalled.credit_text)") }}
         as content_hash,
     totalled.flags <> '' as has_flags,
     totalled.flags,
@@ -194,6 +188,7 @@ select
     customers.postal_code as customer_postal_code,
     customers.country_code as customer_country_code,
     customers.tax_id as customer_tax_id,
+    customers.tax_treatment as customer_tax_treatment,
     customers.locale,
     customers.timezone,
     seller.seller_name,

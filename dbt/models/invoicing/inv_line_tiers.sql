@@ -31,3 +31,4 @@ inner join tiers
     and lines.price_id = tiers.price_id
     and lines.dimension_values = tiers.dimension_values
     and lines.line_from_at = tiers.line_from_at
+    and lines.line_type = 'charge'

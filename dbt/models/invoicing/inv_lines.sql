@@ -1,209 +1,89 @@
--- Grain: one row per line of a draft invoice.
--- An adjustment joins the customer's next open invoice; where there is none, it stands alone in
--- the latest period. A zero line is not printed.
+-- Grain: one row per line of a draft invoice, numbered in the order of the billing rules:
+-- charges, minimums and maximums, commitments, percentage and fixed discounts, adjustments.
+-- Where prices include tax, each line and each tax is rounded by itself; what that leaves of the
+-- sum of the prices is a rounding line, so that net and tax come to the prices exactly.
 with
 
-charge_lines as (
+priced_lines as (
 
-    select * from {{ ref('inv_charge_lines') }}
-
-),
-
-closed_periods as (
-
-    select * from {{ ref('inv_closed_periods') }}
+    select * from {{ ref('inv_taxed_lines') }}
 
 ),
 
-adjustments as (
-
-    select * from {{ ref('inv_adjustments') }}
-
-),
-
-customers as (
-
-    select * from {{ ref('stg_accounts__customers') }}
-
-),
-
-open_lines as (
+included_taxes as (
 
     select
-        charge_lines.invoiced_customer_id as customer_id,
-        charge_lines.currency_code,
-        charge_lines.billing_period,
-        'charge' as line_type,
-        charge_lines.subscription_id,
-        charge_lines.charge_code,
-        charge_lines.charge_name,
-        charge_lines.price_id,
-        charge_lines.meter_code,
-        charge_lines.meter_name,
-        charge_lines.pricing_model,
-        charge_lines.dimension_values,
-        charge_lines.term_from_at,
-        charge_lines.line_from_at,
-        charge_lines.line_to_at,
-        charge_lines.quantity,
-        charge_lines.free_quantity,
-        charge_lines.unit,
-        charge_lines.unit_price,
-        charge_lines.exact_amount,
-        charge_lines.net_amount,
-        charge_lines.tax_category,
-        charge_lines.charge_name as description,
-        cast(null as varchar) as adjusted_billing_period
+        invoice_id,
+        tax_codes,
+        total_tax_rate,
+        sum(tax_amount) as tax_amount
 
-    from charge_lines
-    left join closed_periods
-        on charge_lines.invoiced_customer_id = closed_periods.customer_id
-        and charge_lines.currency_code = closed_periods.currency_code
-        and charge_lines.billing_period = closed_periods.billing_period
+    from {{ ref('inv_included_taxes') }}
+    group by invoice_id, tax_codes, total_tax_rate
+
+),
+
+-- The first line of each set of taxes lends its rounding line everything but the amount.
+included as (
+
+    select
+        *,
+        sum(gross_amount - net_amount) over (partition by invoice_id, tax_codes, tax_rate)
+            as included_amount,
+        row_number() over (
+            partition by invoice_id, tax_codes, tax_rate
+            order by
+                line_order, subscription_id, charge_code, line_from_at, dimension_values, price_id,
+                discount_code, adjusted_billing_period, tax_category, line_type
+        ) as position
+
+    from priced_lines
+    where gross_amount is not null and tax_rate is not null
+
+),
+
+rounding_lines as (
+
+    select
+        included.*,
+        {{ as_money('included.included_amount - included_taxes.tax_amount') }} as rounding_amount
+
+    from included
+    inner join included_taxes
+        on included.invoice_id = included_taxes.invoice_id
+        and included.tax_codes = included_taxes.tax_codes
+        and included.tax_rate = included_taxes.total_tax_rate
     where
-        closed_periods.customer_id is null
-        and charge_lines.net_amount <> 0
-
-),
-
-open_periods as (
-
-    select distinct customer_id, currency_code, billing_period from open_lines
-
-),
-
-latest as (
-
-    select max(billing_period) as billing_period from {{ ref('met_billing_periods') }}
-
-),
-
-next_periods as (
-
-    select
-        adjustments.customer_id,
-        adjustments.currency_code,
-        adjustments.adjusted_billing_period,
-        min(open_periods.billing_period) as billing_period
-
-    from adjustments
-    inner join open_periods
-        on adjustments.customer_id = open_periods.customer_id
-        and adjustments.currency_code = open_periods.currency_code
-        and adjustments.adjusted_billing_period < open_periods.billing_period
-    group by
-        adjustments.customer_id,
-        adjustments.currency_code,
-        adjustments.adjusted_billing_period
-
-),
-
-adjustment_lines as (
-
-    select
-        adjustments.customer_id,
-        adjustments.currency_code,
-        coalesce(next_periods.billing_period, latest.billing_period) as billing_period,
-        'adjustment' as line_type,
-        adjustments.subscription_id,
-        adjustments.charge_code,
-        adjustments.charge_name,
-        cast(null as varchar) as price_id,
-        cast(null as varchar) as meter_code,
-        cast(null as varchar) as meter_name,
-        cast(null as varchar) as pricing_model,
-        '{}' as dimension_values,
-        cast(null as timestamp) as term_from_at,
-        {{ local_to_utc("concat(adjustments.adjusted_billing_period, '-01')", 'customers.timezone') }}
-            as line_from_at,
-        {{ local_to_utc(add_months("cast(concat(adjustments.adjusted_billing_period,
-            '-01') as date)", 1), 'customers.timezone') }}
-            as line_to_at,
-        {{ as_quantity('1') }} as quantity,
-        {{ as_quantity('0') }} as free_quantity,
-        cast(null as varchar) as unit,
-        cast(null as {{ price_type() }}) as unit_price,
-        {{ as_amount('adjustments.net_amount') }} as exact_amount,
-        adjustments.net_amount,
-        adjustments.tax_category,
-        concat(adjustments.charge_name, ' (', adjustments.adjusted_billing_period, ')') as description,
-        adjustments.adjusted_billing_period
-
-    from adjustments
-    inner join customers
-        on adjustments.customer_id = customers.customer_id
-    cross join latest
-    left join next_periods
-        on adjustments.customer_id = next_periods.customer_id
-        and adjustments.currency_code = next_periods.currency_code
-        and adjustments.adjusted_billing_period = next_periods.adjusted_billing_period
+        included.position = 1
+        and included.included_amount <> included_taxes.tax_amount
 
 ),
 
 lines as (
 
-    select * from open_lines
+    select
+        invoice_id, customer_id, currency_code, minor_units, billing_period, line_type,
+        subscription_id, charge_code, charge_name, price_id, meter_code, meter_name, pricing_model,
+        dimension_values, term_from_at, line_from_at, line_to_at, quantity, free_quantity, unit,
+        unit_price, exact_amount, net_amount, gross_amount, tax_category, description,
+        discount_code, line_order, adjusted_billing_period, country_code,
+        tax_treatment, tax_date, tax_codes, tax_rate, lacks_tax_rate
+    from priced_lines
+
     union all
-    select * from adjustment_lines
-
-),
-
-dated as (
 
     select
-        lines.*,
-        customers.country_code,
-        -- The supply of a period is taxed at the rate of its last day.
-        cast({{ utc_to_local("lines.line_to_at - interval '1' second", 'customers.timezone') }} as date)
-            as tax_date
-
-    from lines
-    inner join customers
-        on lines.customer_id = customers.customer_id
-
-),
-
-taxed as (
-
-    select
-        dated.*,
-        tax_rates.tax_code,
-        {{ as_price('tax_rates.rate') }} as tax_rate,
-        dated.tax_category is not null and tax_rates.tax_code is null as lacks_tax_rate
-
-    from dated
-    left join {{ ref('tax_rates') }} as tax_rates
-        on dated.tax_category = tax_rates.tax_category
-        and dated.country_code = tax_rates.country_code
-        and dated.tax_date >= coalesce(
-            cast(nullif(tax_rates.valid_from, '') as date),
-            cast('1900-01-01' as date)
-        )
-        and dated.tax_date < coalesce(
-            cast(nullif(tax_rates.valid_to, '') as date),
-            cast('9000-01-01' as date)
-        )
-
-),
-
--- A second invoice of the same period can only be adjustments that stand alone.
-keyed as (
-
-    select
-        taxed.*,
-        concat(
-            'inv_',
-            substr(md5(concat_ws(
-                '|', taxed.customer_id, taxed.currency_code, taxed.billing_period,
-                cast(coalesce(closed_periods.invoice_count, 0) as varchar)
-            )), 1, 20)
-        ) as invoice_id
-
-    from taxed
-    left join closed_periods
-        on taxed.customer_id = closed_periods.customer_id
-        and taxed.currency_code = closed_periods.currency_code
-        and taxed.billing_period = closed_periods.billing_period
+        invoice_id, customer_id, currency_code, minor_units, billing_period,
+        'rounding' as line_type, subscription_id, 'rounding' as charge_code,
+        'Rounding' as charge_name, null as price_id, null as meter_code, null as meter_name,
+        null as pricing_model, '{}' as dimension_values, null as term_from_at, line_from_at,
+        line_to_at, {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
+        null as unit, null as unit_price, {{ as_amount('rounding_amount') }} as exact_amount,
+        rounding_amount as net_amount, {{ as_money('0') }} as gross_amount, tax_category,
+        'Rounding of prices that include tax' as description, null as discount_code,
+        7 as line_order, null as adjusted_billing_period,
+        country_code, tax_treatment, tax_date, tax_codes, tax_rate, lacks_tax_rate
+    from rounding_lines
 
 )
 
@@ -211,6 +91,7 @@ select
     invoice_id,
     customer_id,
     currency_code,
+    minor_units,
     billing_period,
     line_type,
     subscription_id,
@@ -230,18 +111,21 @@ select
     unit_price,
     exact_amount,
     net_amount,
+    gross_amount,
     tax_category,
     description,
+    discount_code,
     adjusted_billing_period,
     country_code,
+    tax_treatment,
     tax_date,
-    tax_code,
+    tax_codes,
     tax_rate,
     lacks_tax_rate,
     cast(row_number() over (
         partition by invoice_id
         order by
-            case line_type when 'charge' then 1 else 2 end, subscription_id, charge_code, line_from_at,
-            dimension_values, price_id, adjusted_billing_period, tax_category
+            line_order, subscription_id, charge_code, line_from_at, dimension_values, price_id,
+            discount_code, adjusted_billing_period, tax_category, line_type, term_from_at
     ) as integer) as line_number
-from keyed
+from lines

@@ -24,7 +24,10 @@ select
     tax_rate,
     currency_code,
     description,
-    adjusted_billing_period
+    adjusted_billing_period,
+    gross_amount,
+    discount_code,
+    tax_codes
 from {{ ref('inv_lines') }}
 where invoice_id in (select invoice_id from {{ ref('inv_invoices') }})
 
@@ -54,5 +57,8 @@ select
     tax_rate,
     currency_code,
     description,
-    adjusted_billing_period
+    adjusted_billing_period,
+    gross_amount,
+    discount_code,
+    tax_codes
 from {{ source('ledger', 'issued_invoice_lines') }}

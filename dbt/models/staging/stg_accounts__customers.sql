@@ -109,6 +109,13 @@ select
     known.tax_id,
     known.currency_code,
     coalesce(nullif(known.locale, ''), 'en') as locale,
+    case
+        when lower(known.tax_treatment) in ('exempt', 'reverse_charge')
+            then lower(known.tax_treatment)
+        else 'taxable'
+    end as tax_treatment,
+    coalesce(lower(known.tax_treatment), '') in ('', 'taxable', 'exempt', 'reverse_charge')
+        as is_tax_treatment_known,
     coalesce(zones.timezone, 'UTC') as timezone,
     coalesce(known.timezone, '') = '' or zones.timezone is not null as is_timezone_known,
     parents.customer_id as parent_customer_id,

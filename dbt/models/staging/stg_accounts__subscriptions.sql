@@ -22,6 +22,7 @@ select
     plan_code,
     currency_code,
     billing_interval,
+    is_tax_included,
     billing_anchor,
     term_from_at,
     ends_at as term_to_at,

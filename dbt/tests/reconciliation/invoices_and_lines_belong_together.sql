@@ -23,6 +23,13 @@ parts as (
         'taxes' as part
     from {{ ref('fct_invoice_taxes') }}
 
+    union all
+
+    select distinct
+        invoice_id,
+        'credits' as part
+    from {{ ref('fct_credit_applications') }}
+
 )
 
 select

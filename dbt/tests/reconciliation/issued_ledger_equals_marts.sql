@@ -9,6 +9,10 @@
         source('ledger', 'issued_invoice_line_tiers')
     ),
     'taxes': ('fct_invoice_taxes', ref('fct_invoice_taxes'), source('ledger', 'issued_invoice_taxes')),
+    'credits': (
+        'fct_credit_applications', ref('fct_credit_applications'),
+        source('ledger', 'issued_credit_applications')
+    ),
 } %}
 with
 

@@ -1,6 +1,6 @@
--- Rated = invoiced: what a customer owes as of everything now known is what issued invoices and
--- drafts, adjustments included, add up to. Over all periods, since lines that cancel out to a
--- zero invoice are left out together.
+-- Rated = invoiced, in the terms of the prices: charges, minimums and maximums, commitments and
+-- discounts as of everything now known are what issued invoices and drafts, adjustments included,
+-- add up to. Over all periods, since lines that cancel out to a zero invoice are left out together.
 with
 
 rated as (
@@ -8,9 +8,15 @@ rated as (
     select
         invoiced_customer_id as customer_id,
         currency_code,
-        sum(net_amount) as net_amount
+        sum(net_amount) as priced_amount
 
-    from {{ ref('inv_charge_lines') }}
+    from (
+        {% for part in ['charge_lines', 'bound_lines', 'commitment_lines',
+            'percentage_discounts', 'fixed_discounts'] %}
+        select invoiced_customer_id, currency_code, net_amount from {{ ref('inv_' ~ part) }}
+        {{ 'union all' if not loop.last }}
+        {% endfor %}
+    ) as parts
     group by invoiced_customer_id, currency_code
 
 ),
@@ -20,7 +26,7 @@ invoiced as (
     select
         invoices.customer_id,
         invoices.currency_code,
-        sum(lines.net_amount) as net_amount
+        sum(coalesce(lines.gross_amount, lines.net_amount)) as priced_amount
 
     from {{ ref('fct_invoice_lines') }} as lines
     inner join {{ ref('fct_invoices') }} as invoices
@@ -32,11 +38,11 @@ invoiced as (
 select
     coalesce(rated.customer_id, invoiced.customer_id) as customer_id,
     coalesce(rated.currency_code, invoiced.currency_code) as currency_code,
-    coalesce(rated.net_amount, 0) as rated_amount,
-    coalesce(invoiced.net_amount, 0) as invoiced_amount,
-    coalesce(rated.net_amount, 0) - coalesce(invoiced.net_amount, 0) as gap_amount
+    coalesce(rated.priced_amount, 0) as rated_amount,
+    coalesce(invoiced.priced_amount, 0) as invoiced_amount,
+    coalesce(rated.priced_amount, 0) - coalesce(invoiced.priced_amount, 0) as gap_amount
 from rated
 full outer join invoiced
     on rated.customer_id = invoiced.customer_id
     and rated.currency_code = invoiced.currency_code
-where coalesce(rated.net_amount, 0) <> coalesce(invoiced.net_amount, 0)
+where coalesce(rated.priced_amount, 0) <> coalesce(invoiced.priced_amount, 0)

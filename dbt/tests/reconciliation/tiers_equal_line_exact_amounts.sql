@@ -1,4 +1,5 @@
--- Tiers = exact amount of their line, before any rounding; a tiered or volume charge without
+-- Tiers = exact amount of their line, before any rounding, or, where prices include tax, its
+-- gross amount after rounding; a tiered or volume charge without
 -- tiers could not be explained to the customer.
 with
 
@@ -17,13 +18,17 @@ tiers as (
 tiered_lines as (
 
     select
-        invoice_id,
-        line_number,
-        pricing_model,
-        exact_amount
+        lines.invoice_id,
+        lines.line_number,
+        lines.pricing_model,
+        lines.exact_amount,
+        lines.gross_amount,
+        invoices.minor_units
 
-    from {{ ref('fct_invoice_lines') }}
-    where pricing_model in ('tiered', 'volume', 'percentage')
+    from {{ ref('fct_invoice_lines') }} as lines
+    inner join {{ ref('fct_invoices') }} as invoices
+        on lines.invoice_id = invoices.invoice_id
+    where lines.pricing_model in ('tiered', 'volume', 'percentage')
 
 )
 
@@ -32,7 +37,8 @@ select
     coalesce(tiered_lines.line_number, tiers.line_number) as line_number,
     tiered_lines.exact_amount,
     tiers.tiers_amount,
-    coalesce(tiered_lines.exact_amount, 0) - coalesce(tiers.tiers_amount, 0) as gap_amount
+    coalesce(tiered_lines.gross_amount, tiered_lines.exact_amount, 0)
+    - coalesce(tiers.tiers_amount, 0) as gap_amount
 from tiered_lines
 full outer join tiers
     on tiered_lines.invoice_id = tiers.invoice_id
@@ -41,4 +47,9 @@ where
     tiered_lines.exact_amount is null
     -- A percentage may be one rate, without tiers.
     or (tiers.tiers_amount is null and tiered_lines.pricing_model <> 'percentage')
-    or tiered_lines.exact_amount <> tiers.tiers_amount
+    or (
+        tiered_lines.gross_amount is null
+        and tiered_lines.exact_amount <> tiers.tiers_amount
+    )
+    or tiered_lines.gross_amount
+    <> {{ round_to_minor_units('tiers.tiers_amount', 'tiered_lines.minor_units') }}

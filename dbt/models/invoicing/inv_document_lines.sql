@@ -1,0 +1,204 @@
+-- Grain: one row per line of a draft invoice, before tax, in the terms of its price.
+-- An adjustment joins the customer's next open invoice; where there is none, it stands alone in
+-- the latest period. A zero line is not printed.
+with
+
+owed_lines as (
+
+    select * from {{ ref('inv_owed_lines') }}
+
+),
+
+closed_periods as (
+
+    select * from {{ ref('inv_closed_periods') }}
+
+),
+
+adjustments as (
+
+    select * from {{ ref('inv_adjustments') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('stg_accounts__customers') }}
+
+),
+
+open_lines as (
+
+    select
+        owed_lines.invoiced_customer_id as customer_id,
+        owed_lines.currency_code,
+        owed_lines.billing_period,
+        owed_lines.line_type,
+        owed_lines.subscription_id,
+        owed_lines.charge_code,
+        owed_lines.charge_name,
+        owed_lines.price_id,
+        owed_lines.meter_code,
+        owed_lines.meter_name,
+        owed_lines.pricing_model,
+        owed_lines.dimension_values,
+        owed_lines.term_from_at,
+        owed_lines.line_from_at,
+        owed_lines.line_to_at,
+        owed_lines.quantity,
+        owed_lines.free_quantity,
+        owed_lines.unit,
+        owed_lines.unit_price,
+        owed_lines.exact_amount,
+        owed_lines.priced_amount,
+        owed_lines.tax_category,
+        owed_lines.is_tax_included,
+        owed_lines.description,
+        owed_lines.discount_code,
+        owed_lines.line_order,
+        cast(null as varchar) as adjusted_billing_period
+
+    from owed_lines
+    left join closed_periods
+        on owed_lines.invoiced_customer_id = closed_periods.customer_id
+        and owed_lines.currency_code = closed_periods.currency_code
+        and owed_lines.billing_period = closed_periods.billing_period
+    where
+        closed_periods.customer_id is null
+        and owed_lines.priced_amount <> 0
+
+),
+
+open_periods as (
+
+    select distinct customer_id, currency_code, billing_period from open_lines
+
+),
+
+latest as (
+
+    select max(billing_period) as billing_period from {{ ref('met_billing_periods') }}
+
+),
+
+next_periods as (
+
+    select
+        adjustments.customer_id,
+        adjustments.currency_code,
+        adjustments.adjusted_billing_period,
+        min(open_periods.billing_period) as billing_period
+
+    from adjustments
+    inner join open_periods
+        on adjustments.customer_id = open_periods.customer_id
+        and adjustments.currency_code = open_periods.currency_code
+        and adjustments.adjusted_billing_period < open_periods.billing_period
+    group by
+        adjustments.customer_id,
+        adjustments.currency_code,
+        adjustments.adjusted_billing_period
+
+),
+
+adjustment_lines as (
+
+    select
+        adjustments.customer_id,
+        adjustments.currency_code,
+        coalesce(next_periods.billing_period, latest.billing_period) as billing_period,
+        'adjustment' as line_type,
+        adjustments.subscription_id,
+        adjustments.charge_code,
+        adjustments.charge_name,
+        cast(null as varchar) as price_id,
+        cast(null as varchar) as meter_code,
+        cast(null as varchar) as meter_name,
+        cast(null as varchar) as pricing_model,
+        '{}' as dimension_values,
+        cast(null as timestamp) as term_from_at,
+        {{ local_to_utc("concat(adjustments.adjusted_billing_period, '-01')", 'customers.timezone') }}
+            as line_from_at,
+        {{ local_to_utc(add_months("cast(concat(adjustments.adjusted_billing_period,
+            '-01') as date)", 1), 'customers.timezone') }}
+            as line_to_at,
+        {{ as_quantity('1') }} as quantity,
+        {{ as_quantity('0') }} as free_quantity,
+        cast(null as varchar) as unit,
+        cast(null as {{ price_type() }}) as unit_price,
+        {{ as_amount('adjustments.priced_amount') }} as exact_amount,
+        adjustments.priced_amount,
+        adjustments.tax_category,
+        adjustments.is_tax_included,
+        concat(adjustments.charge_name, ' (', adjustments.adjusted_billing_period, ')') as description,
+        cast(null as varchar) as discount_code,
+        6 as line_order,
+        adjustments.adjusted_billing_period
+
+    from adjustments
+    inner join customers
+        on adjustments.customer_id = customers.customer_id
+    cross join latest
+    left join next_periods
+        on adjustments.customer_id = next_periods.customer_id
+        and adjustments.currency_code = next_periods.currency_code
+        and adjustments.adjusted_billing_period = next_periods.adjusted_billing_period
+
+),
+
+lines as (
+
+    select * from open_lines
+    union all
+    select * from adjustment_lines
+
+)
+
+-- A second invoice of the same period can only be adjustments that stand alone.
+select
+    concat(
+        'inv_',
+        substr(md5(concat_ws(
+            '|', lines.customer_id, lines.currency_code, lines.billing_period,
+            cast(coalesce(closed_periods.invoice_count, 0) as varchar)
+        )), 1, 20)
+    ) as invoice_id,
+    lines.customer_id,
+    lines.currency_code,
+    lines.billing_period,
+    lines.line_type,
+    lines.subscription_id,
+    lines.charge_code,
+    lines.charge_name,
+    lines.price_id,
+    lines.meter_code,
+    lines.meter_name,
+    lines.pricing_model,
+    lines.dimension_values,
+    lines.term_from_at,
+    lines.line_from_at,
+    lines.line_to_at,
+    lines.quantity,
+    lines.free_quantity,
+    lines.unit,
+    lines.unit_price,
+    lines.exact_amount,
+    lines.priced_amount,
+    lines.tax_category,
+    lines.is_tax_included,
+    lines.description,
+    lines.discount_code,
+    lines.line_order,
+    lines.adjusted_billing_period,
+    customers.country_code,
+    customers.tax_treatment,
+    -- The supply of a period is taxed at the rate of its last day.
+    cast({{ utc_to_local("lines.line_to_at - interval '1' second", 'customers.timezone') }} as date)
+        as tax_date
+from lines
+inner join customers
+    on lines.customer_id = customers.customer_id
+left join closed_periods
+    on lines.customer_id = closed_periods.customer_id
+    and lines.currency_code = closed_periods.currency_code
+    and lines.billing_period = closed_periods.billing_period

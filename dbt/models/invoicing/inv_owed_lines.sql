@@ -1,0 +1,122 @@
+-- Grain: one row per line that a customer owes as of everything now known, closed periods too.
+-- Amounts are in the terms of the price: with tax where the price includes it.
+with
+
+charge_lines as (
+
+    select * from {{ ref('inv_charge_lines') }}
+
+),
+
+bound_lines as (
+
+    select * from {{ ref('inv_bound_lines') }}
+
+),
+
+commitment_lines as (
+
+    select * from {{ ref('inv_commitment_lines') }}
+
+),
+
+discount_lines as (
+
+    select *, 1 as discount_order from {{ ref('inv_percentage_discounts') }}
+    union all
+    select *, 2 as discount_order from {{ ref('inv_fixed_discounts') }}
+
+),
+
+terms as (
+
+    select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
+added_lines as (
+
+    select
+        invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
+        term_from_at, charge_code, charge_name, price_id, line_from_at, line_to_at, exact_amount,
+        net_amount, tax_category, concat(charge_name, ': ', line_type) as description,
+        cast(null as varchar) as discount_code, 2 as line_order
+    from bound_lines
+
+    union all
+
+    select
+        invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
+        term_from_at, commitment_code as charge_code, commitment_name as charge_name,
+        cast(null as varchar) as price_id, line_from_at, line_to_at, exact_amount, net_amount,
+        tax_category, concat(commitment_name, ': ', replace(line_type, '_', '-')) as description,
+        cast(null as varchar) as discount_code, 3 as line_order
+    from commitment_lines
+
+    union all
+
+    select
+        invoiced_customer_id, currency_code, billing_period, 'discount' as line_type,
+        subscription_id, term_from_at, charge_code, charge_name, cast(null as varchar) as price_id,
+        line_from_at, line_to_at, exact_amount, net_amount, tax_category,
+        concat(discount_name, ': ', charge_name) as description, discount_code,
+        3 + discount_order as line_order
+    from discount_lines
+
+),
+
+lines as (
+
+    select
+        invoiced_customer_id, currency_code, billing_period, 'charge' as line_type,
+        subscription_id, term_from_at, charge_code, charge_name, price_id, meter_code, meter_name,
+        pricing_model, dimension_values, line_from_at, line_to_at, quantity, free_quantity, unit,
+        unit_price, exact_amount, net_amount, tax_category, charge_name as description,
+        cast(null as varchar) as discount_code, 1 as line_order
+    from charge_lines
+
+    union all
+
+    select
+        invoiced_customer_id, currency_code, billing_period, line_type,
+        subscription_id, term_from_at, charge_code, charge_name, price_id,
+        cast(null as varchar) as meter_code, cast(null as varchar) as meter_name,
+        cast(null as varchar) as pricing_model, '{}' as dimension_values, line_from_at, line_to_at,
+        {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
+        cast(null as varchar) as unit, cast(null as {{ price_type() }}) as unit_price,
+        exact_amount, net_amount, tax_category, description, discount_code, line_order
+    from added_lines
+
+)
+
+select
+    lines.invoiced_customer_id,
+    lines.currency_code,
+    lines.billing_period,
+    lines.line_type,
+    lines.subscription_id,
+    lines.term_from_at,
+    lines.charge_code,
+    lines.charge_name,
+    lines.price_id,
+    lines.meter_code,
+    lines.meter_name,
+    lines.pricing_model,
+    lines.dimension_values,
+    lines.line_from_at,
+    lines.line_to_at,
+    lines.quantity,
+    lines.free_quantity,
+    lines.unit,
+    lines.unit_price,
+    lines.exact_amount,
+    lines.net_amount as priced_amount,
+    lines.tax_category,
+    terms.is_tax_included,
+    lines.description,
+    lines.discount_code,
+    lines.line_order
+from lines
+inner join terms
+    on lines.subscription_id = terms.subscription_id
+    and lines.term_from_at = terms.term_from_at
