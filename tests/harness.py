@@ -43,7 +43,7 @@ PLAN_COLUMNS = _header("plan_code,plan_name,currency_code,billing_interval,tax_i
 PRICE_COLUMNS = _header(
     "price_id,plan_code,charge_code,charge_name,meter_code,pricing_model,unit_price,"
     "package_size,included_quantity,minimum_amount,maximum_amount,dimension_filter,billed,"
-    "prorated,tax_category,subscription_id,valid_from,valid_to"
+    "prorated,tax_category,subscription_id,valid_from,valid_to,currency_code"
 )
 TIER_COLUMNS = _header("price_id,up_to,unit_price,flat_amount")
 CURRENCY_COLUMNS = _header("currency_code,minor_units")
@@ -60,7 +60,7 @@ COMMITMENT_COLUMNS = _header(
 )
 SELLER_COLUMNS = _header(
     "seller_name,address_line,city,postal_code,country_code,tax_id,email,"
-    "payment_terms_days,payment_details"
+    "payment_terms_days,payment_details,reporting_currency_code"
 )
 CUSTOMER_COLUMNS = _header(
     "customer_id,customer_name,email,address_line,city,postal_code,country_code,tax_id,"
@@ -69,6 +69,7 @@ CUSTOMER_COLUMNS = _header(
 SUBSCRIPTION_COLUMNS = _header(
     "subscription_id,customer_id,plan_code,started_at,ended_at,billing_anchor"
 )
+RATE_COLUMNS = _header("from_currency,to_currency,rate_date,rate")
 GRANT_COLUMNS = _header(
     "grant_id,customer_id,currency_code,granted_amount,credit_unit,granted_quantity,"
     "unit_price,charge_code,priority,granted_at,expires_at"
@@ -100,6 +101,8 @@ class Scenario:
     corrections: list[Row] = field(default_factory=list)
     discounts: list[Row] = field(default_factory=list)
     commitments: list[Row] = field(default_factory=list)
+    exchange_rates: list[Row] = field(default_factory=list)
+    seller: dict[str, Any] = field(default_factory=dict)
     credit_grants: list[Row] = field(default_factory=list)
     events: dict[str, list[str]] = field(default_factory=dict)
     # Optional tables of the price book by name; the columns are those of the rows.
@@ -341,7 +344,8 @@ class Installation:
                 CURRENCY_COLUMNS,
                 [{"currency_code": c, "minor_units": m} for c, m in currencies],
             ),
-            "seller": (SELLER_COLUMNS, [seller]),
+            "seller": (SELLER_COLUMNS, [seller | scenario.seller]),
+            "exchange_rates": (RATE_COLUMNS, scenario.exchange_rates),
             "discounts": (DISCOUNT_COLUMNS, scenario.discounts),
             "commitments": (COMMITMENT_COLUMNS, scenario.commitments),
         }

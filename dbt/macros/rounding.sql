@@ -85,3 +85,6 @@
 {% macro millionths(minor_units) %}case {{ minor_units }} {% for places in range(7) %}when {{ places }} then {{ 10 ** (6 - places) }} {% endfor %}end{% endmacro %}
 
 {% macro minor_unit(minor_units) %}{{ as_money("case " ~ minor_units ~ " when 0 then 1 when 1 then 0.1 when 2 then 0.01 when 3 then 0.001 when 4 then 0.0001 when 5 then 0.00001 else 0.000001 end") }}{% endmacro %}
+
+-- Money times an exchange rate, exact: 6 places and 12 are the 18 of the result.
+{% macro exchanged(amount, rate) %}{{ as_amount('cast(' ~ amount ~ ' as decimal(20, 6)) * cast(' ~ rate ~ ' as decimal(18, 12))') }}{% endmacro %}

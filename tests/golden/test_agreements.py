@@ -32,6 +32,7 @@ class Case:
     lines: list[str] = field(default_factory=list)
     taxes: list[str] = field(default_factory=list)
     totals: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def price(self, model: str = "per_unit", **columns: Any) -> None:
         """Add a price of 1 to the plan of the case."""
@@ -294,6 +295,69 @@ def fixed_discount_of_a_parent(case: Case) -> None:
     case.lines += ["01 discount usage -1", "01 discount usage -2"]
 
 
+@golden
+def free_units_beside_included_ones(case: Case) -> None:
+    """10 included and 30 from a discount: of 50 used, 10 are charged."""
+    case.price(included_quantity="10")
+    case.use("50")
+    case.discount("free", "free_units", "30", charge_code="usage")
+    case.lines = ["01 charge usage 10"]
+
+
+@golden
+def free_units_before_the_tiers(case: Case) -> None:
+    """20 less 5 free are 15, all of them in the first tier: 150."""
+    case.price("volume", unit_price="", tiers=[("15", "10"), ("", "5")])
+    case.use("20")
+    case.discount("free", "free_units", "5", charge_code="usage")
+    case.lines = ["01 charge usage 150"]
+
+
+# --- currencies ---------------------------------------------------------------------------
+
+
+@golden
+def price_in_the_currency_of_the_customer(case: Case) -> None:
+    """The plan is in euro and has prices in dollars; the customer has dollars: 50 x 1.10."""
+    case.customer = {"currency_code": "USD"}
+    case.price()
+    case.price(unit_price="1.10", currency_code="USD", price_id=f"{case.name}-dollars")
+    case.use("50")
+    case.lines = ["01 charge usage 55"]
+    case.reported = ["USD 0.9 49.5 49.5"]
+
+
+@golden
+def currency_in_which_the_plan_has_no_price(case: Case) -> None:
+    """The customer has dinars, the plan only euro and dollars: 50 euro."""
+    case.customer = {"currency_code": "KWD"}
+    case.price()
+    case.price(unit_price="1.10", currency_code="USD", price_id=f"{case.name}-dollars")
+    case.use("50")
+    case.lines = ["01 charge usage 50"]
+    case.reported = ["EUR 1 50 50"]
+
+
+@golden
+def reported_at_the_rate_of_the_last_day(case: Case) -> None:
+    """1001 yen at 0.0065 of 31 January, not the 0.0070 of 1 February: 6.51 (6.5065)."""
+    case.currency = "JPY"
+    case.price()
+    case.use("1001")
+    case.lines = ["01 charge usage 1001"]
+    case.reported = ["JPY 0.0065 6.51 6.51"]
+
+
+@golden
+def currency_without_a_rate(case: Case) -> None:
+    """No rate, no guess."""
+    case.currency = "BRL"
+    case.price()
+    case.use("50")
+    case.lines = ["01 charge usage 50"]
+    case.reported = ["BRL"]
+
+
 # --- commitments --------------------------------------------------------------------------
 
 
@@ -508,11 +572,19 @@ def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> 
     ]:
         row = {"tax_category": category, "country_code": country, "tax_code": code}
         world.tax_rates.append(row | {"rate": rate})
+    world.seller = {"reporting_currency_code": "EUR"}
+    for currency, day, rate in [
+        ("JPY", "2026-01-31", "0.0065"),
+        ("JPY", "2026-02-01", "0.0070"),
+        ("USD", "2025-12-30", "0.9"),
+    ]:
+        row = {"from_currency": currency, "to_currency": "EUR", "rate_date": day}
+        world.exchange_rates.append(row | {"rate": rate})
     for arrange in ARRANGEMENTS:
         case = cases[arrange.__name__] = Case(arrange.__name__, world)
         arrange(case)
         world.plan(case.name, case.currency, **case.plan)
-        world.customer(case.name, currency_code=case.currency, **case.customer)
+        world.customer(case.name, **({"currency_code": case.currency} | case.customer))
         world.subscription(case.name, **case.term)
     folder = tmp_path_factory.mktemp("agreements")
     return Golden(build(folder, world, dbt_folder=dbt_folder), cases)
@@ -546,6 +618,17 @@ def test_the_bill_is_the_one_worked_out_by_hand(golden_world: Golden, name: str)
         )
         shown = [" ".join([tax.pop("tax_code"), *map(plain, tax.values())]) for tax in taxes]
         assert shown == case.taxes
+    if case.reported:
+        reported = installation.rows(
+            "select currency_code, exchange_rate, reporting_net_amount, reporting_total_amount"
+            " from marts.fct_invoices where customer_id = ?",
+            [name],
+        )
+        shown = [
+            " ".join([row.pop("currency_code"), *map(plain, filter(None, row.values()))])
+            for row in reported
+        ]
+        assert shown == case.reported
     if case.totals:
         totals = installation.rows(
             "select net_amount, tax_amount, total_amount from marts.fct_invoices"

@@ -59,6 +59,11 @@ ten,Ten off,percentage,10,,,,p,calls,2026-01-01,2027-01-01,3
 five,Five off,fixed,,5,,EUR,,volume,,,
 free,Free calls,free_units,,,100,,,calls,,,
 """,
+    "exchange_rates.csv": """\
+from_currency,to_currency,rate_date,rate
+JPY,EUR,2026-01-01,0.0065
+JPY,EUR,2026-02-01,0.007
+""",
     "commitments.csv": """\
 commitment_code,commitment_name,commitment_interval,commitment_amount,currency_code,\
 plan_code,charge_code,overage_factor,tax_category,valid_from,valid_to
@@ -185,6 +190,10 @@ EDITS = [
     ("discounts.csv", "2026-01-01", "2028-01-01", 2, "valid_to", "not after"),
     ("discounts.csv", "2026-01-01", "soon", 2, "valid_from", "not a date"),
     ("discounts.csv", ",3\n", ",0\n", 2, "period_count", "whole number"),
+    ("exchange_rates.csv", "JPY,EUR,2026-01", "XXX,EUR,2026-01", 2, "from_currency", "not in"),
+    ("exchange_rates.csv", "0.0065", "0", 2, "rate", "not above 0"),
+    ("exchange_rates.csv", "2026-01-01", "2026-02-01", 3, "rate_date", "already on row 2"),
+    ("exchange_rates.csv", "2026-01-01", "2026-01-01T00:00Z", 2, "rate_date", "not a date"),
     ("commitments.csv", "deal,Deal", "volume,Deal", 3, "commitment_code", "on row 2"),
     ("commitments.csv", "deal,Deal", "fee,Deal", 3, "commitment_code", "code of a charge"),
     ("commitments.csv", "period,100", "month,100", 2, "commitment_interval", "unknown"),
@@ -289,6 +298,18 @@ def test_text_that_is_not_csv_is_found(tmp_path: Path) -> None:
     text = SOUND["plans.csv"] + "q,Plan,EUR\n"
     (tmp_path / "plans.csv").write_text(text, encoding="utf-8")
     assert [defect.row for defect in check_price_book(tmp_path)] == [3]
+
+
+def test_a_plan_has_all_its_charges_in_each_of_its_currencies(tmp_path: Path) -> None:
+    """A customer who pays in yen would use the others for nothing."""
+    prices = SOUND["prices.csv"].replace("valid_to\n", "valid_to,currency_code\n", 1)
+    lines = [line if "price_id" in line else f"{line}," for line in prices.splitlines()]
+    lines.append("fee_2,p,fee,Fee,,flat,1200,,,,,,arrears,true,services,,,,JPY")
+    book = SOUND | {"prices.csv": "\n".join(lines) + "\n"}
+    defects = check_price_book(write_book(tmp_path, book))
+    assert {(d.row, d.column) for d in defects} == {
+        (row, "currency_code") for row in (3, 4, 5, 6)
+    }
 
 
 def test_two_taxes_of_one_category_are_not_an_overlap(tmp_path: Path) -> None:

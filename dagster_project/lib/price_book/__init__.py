@@ -31,6 +31,7 @@ from dagster_project.lib.price_book.records import (
 )
 from dagster_project.lib.price_book.reference import (
     check_currencies,
+    check_exchange_rates,
     check_seller,
     check_tax_rates,
 )
@@ -52,6 +53,7 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_acknowledgements,
     check_discounts,
     check_commitments,
+    check_exchange_rates,
 )
 
 

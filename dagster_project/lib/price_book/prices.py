@@ -36,7 +36,7 @@ PERCENT_PLACES = 10
 TIERED_MODELS = ("tiered", "volume")
 INTERVALS = ("month", "quarter", "year")
 VERSION_KEY = (
-    *("plan_code", "charge_code", "subscription_id", "dimension_filter"),
+    *("plan_code", "charge_code", "subscription_id", "dimension_filter", "currency_code"),
     *("phase_from_month", "phase_to_month"),
 )
 
@@ -71,11 +71,29 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
         if row["billing_interval"]:
             yield from one_of(row, "billing_interval", INTERVALS)
         yield from truth(row, "prorated")
+        yield from refers(row, "currency_code", codes(tables, "currencies"), "currencies.csv")
         yield from _check_bounds(row)
         yield from _check_price_model(row, row["price_id"] in tiered)
         yield from _check_event_columns(row, aggregations.get(row["meter_code"], ""))
     yield from check_versions(rows, VERSION_KEY)
     yield from check_phases(rows)
+    yield from _check_currencies_of_plans(rows, tables["plans.csv"])
+
+
+def _check_currencies_of_plans(rows: list[Row], plans: list[Row]) -> Iterator[Defect]:
+    """Check that a plan has all its charges in each of its currencies."""
+    usual = {plan["plan_code"]: plan["currency_code"] for plan in plans}
+    charges: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        currency = row["currency_code"] or usual.get(row["plan_code"], "")
+        charges[row["plan_code"], currency].add(row["charge_code"])
+    for row in rows:
+        for (plan, currency), priced in charges.items():
+            if plan == row["plan_code"] and row["charge_code"] not in priced:
+                message = (
+                    f"{row['charge_code']!r} has no price in {currency}, other charges do"
+                )
+                yield row.defect("currency_code", message)
 
 
 def _check_bounds(row: Row) -> Iterator[Defect]:

@@ -45,6 +45,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "commitment_code", "commitment_name", "commitment_interval", "commitment_amount",
         "currency_code",
     ),
+    "exchange_rates.csv": ("from_currency", "to_currency", "rate_date", "rate"),
 }  # fmt: skip
 # Ours, not the contract's: a price book written by its letter has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
@@ -54,6 +55,7 @@ OPTIONAL_FILES = frozenset(
         "quality_acknowledgements.csv",
         "discounts.csv",
         "commitments.csv",
+        "exchange_rates.csv",
         "dimension_bands.csv",
         "time_bands.csv",
         "holidays.csv",
@@ -62,10 +64,11 @@ OPTIONAL_FILES = frozenset(
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plans.csv": ("tax_included",),
     "prices.csv": (
-        "billing_interval", "phase_from_month", "phase_to_month",
+        "billing_interval", "phase_from_month", "phase_to_month", "currency_code",
         "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",
     ),
     "price_tiers.csv": ("package_size",),
+    "seller.csv": ("reporting_currency_code",),
     "discounts.csv": (
         "discount_percent", "discount_amount", "free_quantity", "currency_code", "customer_id",
         "plan_code", "charge_code", "subscription_id", "valid_from", "valid_to",

@@ -9,11 +9,14 @@ from dagster_project.lib.price_book.fields import (
     MONEY_DIGITS,
     decimal,
     one_of,
+    refers,
     required,
     unique,
 )
-from dagster_project.lib.price_book.records import Defect, Tables
-from dagster_project.lib.price_book.versions import check_versions
+from dagster_project.lib.price_book.records import Defect, Tables, codes
+from dagster_project.lib.price_book.versions import check_versions, parse_bound
+
+FACTOR_DIGITS = 6
 
 # ISO 3166-1 alpha-2, and XK, under which Kosovo is invoiced in practice.
 COUNTRY_CODES = frozenset(
@@ -54,6 +57,25 @@ def check_tax_rates(tables: Tables) -> Iterator[Defect]:
     yield from check_versions(rows, ("tax_category", "country_code", "tax_code"))
 
 
+def check_exchange_rates(tables: Tables) -> Iterator[Defect]:
+    """Check exchange_rates.csv, which a price book may leave out."""
+    currencies = codes(tables, "currencies")
+    first: dict[tuple[str, ...], int] = {}
+    for row in tables.get("exchange_rates.csv", []):
+        yield from required(row, "from_currency", "to_currency", "rate_date", "rate")
+        for column in ("from_currency", "to_currency"):
+            yield from refers(row, column, currencies, "currencies.csv")
+        yield from decimal(row, "rate", FACTOR_DIGITS, above="0")
+        bound = parse_bound(row["rate_date"])
+        if row["rate_date"] and not (bound and bound.is_local):
+            yield row.defect("rate_date", f"{row['rate_date']!r} is not a date (YYYY-MM-DD)")
+        key = (row["from_currency"], row["to_currency"], row["rate_date"])
+        if key in first:
+            message = f"the rate of that day is already on row {first[key]}"
+            yield row.defect("rate_date", message)
+        first.setdefault(key, row.line)
+
+
 def check_seller(tables: Tables) -> Iterator[Defect]:
     """Check seller.csv, which a price book may leave out."""
     rows = tables.get("seller.csv")
@@ -66,6 +88,9 @@ def check_seller(tables: Tables) -> Iterator[Defect]:
     for row in rows:
         yield from required(row, "seller_name")
         yield from one_of(row, "country_code", COUNTRY_CODES)
+        yield from refers(
+            row, "reporting_currency_code", codes(tables, "currencies"), "currencies.csv"
+        )
         if not re.fullmatch(r"[0-9]{1,4}", row["payment_terms_days"]):
             message = f"{row['payment_terms_days']!r} is not a whole number of days"
             yield row.defect("payment_terms_days", message)

@@ -172,6 +172,10 @@ select
     totalled.total_amount,
     totalled.credit_amount,
     {{ as_money('totalled.total_amount - totalled.credit_amount') }} as due_amount,
+    exchange_rates.reporting_currency_code,
+    exchange_rates.exchange_rate,
+    exchange_rates.reporting_net_amount,
+    exchange_rates.reporting_total_amount,
     cast(null as timestamp) as issued_at,
     {{ sha256("concat_ws('\n', totalled.customer_id, totalled.billing_period,
         totalled.currency_code, cast(totalled.net_amount as varchar),
@@ -205,6 +209,8 @@ inner join customers
     on totalled.customer_id = customers.customer_id
 left join currencies
     on totalled.currency_code = currencies.currency_code
+left join {{ ref('inv_exchange_rates') }} as exchange_rates
+    on totalled.invoice_id = exchange_rates.invoice_id
 -- A price book may name no seller; an inner join would then lose every invoice.
 left join seller
     on true

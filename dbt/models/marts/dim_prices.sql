@@ -29,7 +29,7 @@ select
     nullif(prices.subscription_id, '') as subscription_id,
     prices.valid_from,
     prices.valid_to,
-    plans.currency_code
+    coalesce(nullif(prices.currency_code, ''), plans.currency_code) as currency_code
 from prices
 left join plans
     on prices.plan_code = plans.plan_code

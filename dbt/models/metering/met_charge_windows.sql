@@ -79,6 +79,8 @@ offers as (
     from terms
     inner join prices
         on terms.plan_code = prices.plan_code
+        and coalesce(nullif(prices.currency_code, ''), terms.plan_currency_code, '')
+        = coalesce(terms.currency_code, '')
         and (
             coalesce(prices.subscription_id, '') = ''
             or prices.subscription_id = terms.subscription_id

@@ -168,15 +168,32 @@ preceded as (
 
 ),
 
+-- Free units of discounts come on top of what the price includes.
+granted as (
+
+    select
+        preceded.*,
+        {{ as_quantity('preceded.included_quantity + coalesce(free_units.free_quantity, 0)') }}
+            as allowance_quantity
+
+    from preceded
+    left join {{ ref('rat_free_units') }} as free_units
+        on preceded.subscription_id = free_units.subscription_id
+        and preceded.term_from_at = free_units.term_from_at
+        and preceded.charge_code = free_units.charge_code
+        and preceded.billing_period = free_units.billing_period
+
+),
+
 allowed as (
 
     select
         *,
-        {{ as_quantity('case when included_quantity > quantity_before
-            then included_quantity - quantity_before else 0 end') }}
+        {{ as_quantity('case when allowance_quantity > quantity_before
+            then allowance_quantity - quantity_before else 0 end') }}
             as remaining_quantity
 
-    from preceded
+    from granted
 
 )
 

@@ -21,6 +21,7 @@ select
     timezone,
     plan_code,
     currency_code,
+    plan_currency_code,
     billing_interval,
     is_tax_included,
     billing_anchor,

@@ -35,6 +35,17 @@ plans as (
 
 ),
 
+offered as (
+
+    select distinct
+        plan_code,
+        currency_code
+
+    from {{ ref('prices') }}
+    where coalesce(currency_code, '') <> ''
+
+),
+
 newest as (
 
     select max(source_file) as source_file from load_files
@@ -92,7 +103,9 @@ dated as (
         customers.invoiced_customer_id,
         customers.timezone,
         kept.plan_code,
-        plans.currency_code,
+        -- In the customer's currency where the plan has prices in it.
+        coalesce(offered.currency_code, plans.currency_code) as currency_code,
+        plans.currency_code as plan_currency_code,
         plans.billing_interval,
         coalesce(plans.tax_included, false) as is_tax_included,
         kept.started_at,
@@ -121,6 +134,9 @@ dated as (
         on kept.customer_id = customers.customer_id
     left join plans
         on kept.plan_code = plans.plan_code
+    left join offered
+        on kept.plan_code = offered.plan_code
+        and customers.currency_code = offered.currency_code
     left join invoiced
         on kept.subscription_id = invoiced.subscription_id
 
@@ -156,6 +172,7 @@ select
     timezone,
     plan_code,
     currency_code,
+    plan_currency_code,
     billing_interval,
     is_tax_included,
     billing_anchor,
