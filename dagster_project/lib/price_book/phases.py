@@ -10,6 +10,10 @@ from itertools import pairwise
 from dagster_project.lib.price_book.records import Defect, Row
 
 PHASE_COLUMNS = ("phase_from_month", "phase_to_month")
+CHARGE_COLUMNS = (
+    *("plan_code", "charge_code", "subscription_id"),
+    *("dimension_filter", "currency_code"),
+)
 
 
 def check_phases(rows: list[Row]) -> Iterator[Defect]:
@@ -29,8 +33,7 @@ def check_phases(rows: list[Row]) -> Iterator[Defect]:
         if not broken:
             start = int(row["phase_from_month"] or 0)
             end = int(row["phase_to_month"]) if row["phase_to_month"] else None
-            names = ("plan_code", "charge_code", "subscription_id", "dimension_filter")
-            charge = charges[tuple(row[name] for name in names)]
+            charge = charges[tuple(row[name] for name in CHARGE_COLUMNS)]
             charge.setdefault((start, end), row)
             if end is not None and end <= start:
                 message = f"{end} is not after phase_from_month {start}"
