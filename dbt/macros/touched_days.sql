@@ -78,6 +78,21 @@
     {{ return(in_dates('event_date', days) if days else 'false') }}
 {% endmacro %}
 
+-- A filter on the local days to be counted anew.
+{% macro in_changed_usage_dates() %}
+    {% set days = ref('met_usage_days') %}
+    {% if not execute or not metering_exists(['met_usage_daily']) %}
+        {{ return('true') }}
+    {% endif %}
+    {% set dates = run_query(
+        "select days.usage_date from " ~ days ~ " as days left join"
+        ~ " (select distinct usage_date, assignment_number, slice_count from metering.met_usage_daily) as daily"
+        ~ " on days.usage_date = daily.usage_date and days.assignment_number = daily.assignment_number"
+        ~ " and days.slice_count = daily.slice_count where daily.usage_date is null order by 1"
+    ).columns[0].values() %}
+    {{ return(in_dates('usage_date', dates) if dates else 'false') }}
+{% endmacro %}
+
 -- Days as a filter; no days are a filter that nothing passes, so ask before.
 {% macro in_dates(column, days) %}
     {% set literals = [] %}

@@ -124,9 +124,10 @@ def _asset_name(context: dg.AssetExecutionContext, result: Any) -> str | None:
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows of every table that dbt makes, by name; views would have to be run."""
+    """Rows of every table that dbt makes and of every mart; other views have to be run."""
     names = connection.execute(
-        "select schema_name, table_name from duckdb_tables()"
-        " where schema_name not in ('raw', 'ledger', 'main') and not internal"
+        "select table_schema, table_name from information_schema.tables"
+        " where table_schema not in ('raw', 'ledger', 'main')"
+        " and (table_type = 'BASE TABLE' or table_schema = 'marts')"
     ).fetchall()
     return {name: connection.table(f"{schema}.{name}").shape[0] for schema, name in names}

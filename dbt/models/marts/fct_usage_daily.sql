@@ -1,12 +1,82 @@
 -- Grain: one row per subscription, meter, dimension values and day of the customer.
+-- A view where marts are read in the warehouse or as published: a table would be written anew,
+-- all of the history, for each new day. Spark's marts are read from their files.
+{{ config(materialized=('table' if target.type == 'spark' else 'view')) }}
+with
+
+-- Without the rows that are left over from earlier builds.
+usage_daily as (
+
+    select usage_daily.*
+    from {{ ref('met_usage_daily') }} as usage_daily
+    inner join {{ ref('met_usage_days') }} as usage_days
+        on usage_daily.usage_date = usage_days.usage_date
+        and usage_daily.assignment_number = usage_days.assignment_number
+        and usage_daily.slice_count = usage_days.slice_count
+
+),
+
+terms as (
+
+    select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
+-- What holds on a day is usage of it, with or without an event.
+levels as (
+
+    select
+        level_daily.usage_date,
+        terms.customer_id,
+        level_daily.subscription_id,
+        level_daily.meter_code,
+        level_daily.dimension_values,
+        level_daily.quantity,
+        0 as event_count
+
+    from {{ ref('met_level_daily') }} as level_daily
+    inner join terms
+        on level_daily.subscription_id = terms.subscription_id
+        and level_daily.term_from_at = terms.term_from_at
+
+),
+
+shown as (
+
+    select
+        usage_date,
+        customer_id,
+        subscription_id,
+        meter_code,
+        dimension_values,
+        quantity,
+        event_count
+    from usage_daily
+    union all
+    select
+        usage_date,
+        customer_id,
+        subscription_id,
+        meter_code,
+        dimension_values,
+        quantity,
+        event_count
+    from levels
+
+)
+
 select
-    usage_date,
-    customer_id,
-    subscription_id,
-    meter_code,
-    dimension_values,
-    unit,
-    {{ as_quantity('sum(quantity)') }} as quantity,
-    cast(sum(event_count) as bigint) as event_count
-from {{ ref('met_usage_daily') }}
-group by usage_date, customer_id, subscription_id, meter_code, dimension_values, unit
+    shown.usage_date,
+    shown.customer_id,
+    shown.subscription_id,
+    shown.meter_code,
+    shown.dimension_values,
+    meters.unit,
+    {{ as_quantity('sum(shown.quantity)') }} as quantity,
+    cast(sum(shown.event_count) as bigint) as event_count
+from shown
+inner join {{ ref('stg_pricing__meters') }} as meters
+    on shown.meter_code = meters.meter_code
+group by
+    shown.usage_date, shown.customer_id, shown.subscription_id, shown.meter_code,
+    shown.dimension_values, meters.unit

@@ -1,9 +1,27 @@
--- Grain: one row per term, meter, dimension values and local day.
+-- Grain: one row per term, meter, dimension values and local day with usage.
+-- Incremental by local day: a day is counted anew when usage came to it or left it. Rows of days
+-- whose number or count of slices is another one by now are left over; readers join met_usage_days.
+-- The quantity of a level (time_weighted) is not here: it changes on days without usage too.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='usage_date',
+    on_schema_change='fail'
+) }}
 with
 
 assigned as (
 
     select * from {{ ref('met_usage_assigned') }}
+    where
+        slice_fate = 'metered'
+        and {{ in_changed_usage_dates() }}
+
+),
+
+days as (
+
+    select * from {{ ref('met_usage_days') }}
 
 ),
 
@@ -16,6 +34,7 @@ meters as (
 unique_values as (
 
     select * from {{ ref('met_unique_assigned') }}
+    where {{ in_changed_usage_dates() }}
 
 ),
 
@@ -37,18 +56,7 @@ unique_counts as (
 event_values as (
 
     select * from {{ ref('met_values_assigned') }}
-
-),
-
-level_daily as (
-
-    select * from {{ ref('met_level_daily') }}
-
-),
-
-terms as (
-
-    select * from {{ ref('stg_accounts__subscriptions') }}
+    where {{ in_changed_usage_dates() }}
 
 ),
 
@@ -104,7 +112,6 @@ daily as (
         {{ as_quantity('max(quantity_max)') }} as quantity_max
 
     from assigned
-    where slice_fate = 'metered'
     group by
         subscription_id, term_from_at, customer_id, meter_code, dimension_values, usage_date
 
@@ -117,7 +124,6 @@ select
     daily.meter_code,
     daily.dimension_values,
     daily.usage_date,
-    meters.unit,
     case meters.aggregation
         when 'count' then {{ as_quantity('daily.event_count') }}
         when 'sum' then daily.quantity_sum
@@ -126,9 +132,11 @@ select
         when 'min' then daily_values.lowest_quantity
         when 'latest' then daily_values.last_quantity
         when 'percentile_95' then daily_values.percentile_quantity
-        when 'time_weighted' then coalesce(level_daily.quantity, {{ as_quantity('0') }})
+        when 'time_weighted' then {{ as_quantity('0') }}
     end as quantity,
-    cast(daily.event_count as bigint) as event_count
+    cast(daily.event_count as bigint) as event_count,
+    days.assignment_number,
+    days.slice_count
 from daily
 inner join meters
     on daily.meter_code = meters.meter_code
@@ -144,36 +152,5 @@ left join daily_values
     and daily.meter_code = daily_values.meter_code
     and daily.dimension_values = daily_values.dimension_values
     and daily.usage_date = daily_values.usage_date
-left join level_daily
-    on daily.subscription_id = level_daily.subscription_id
-    and daily.term_from_at = level_daily.term_from_at
-    and daily.meter_code = level_daily.meter_code
-    and daily.dimension_values = level_daily.dimension_values
-    and daily.usage_date = level_daily.usage_date
-
-union all
-
--- Days on which a level only holds.
-select
-    level_daily.subscription_id,
-    level_daily.term_from_at,
-    terms.customer_id,
-    level_daily.meter_code,
-    level_daily.dimension_values,
-    level_daily.usage_date,
-    meters.unit,
-    level_daily.quantity,
-    cast(0 as bigint) as event_count
-from level_daily
-inner join terms
-    on level_daily.subscription_id = terms.subscription_id
-    and level_daily.term_from_at = terms.term_from_at
-inner join meters
-    on level_daily.meter_code = meters.meter_code
-left join daily
-    on level_daily.subscription_id = daily.subscription_id
-    and level_daily.term_from_at = daily.term_from_at
-    and level_daily.meter_code = daily.meter_code
-    and level_daily.dimension_values = daily.dimension_values
-    and level_daily.usage_date = daily.usage_date
-where daily.subscription_id is null
+inner join days
+    on daily.usage_date = days.usage_date
