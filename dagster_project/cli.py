@@ -18,6 +18,7 @@ from rich.table import Table
 
 from dagster_project.lib import status as status_reading
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
+from dagster_project.price_commands import prices, quote
 from dagster_project.runner import (
     FailedCheck,
     RunFailedError,
@@ -43,6 +44,10 @@ def cli(verbose: bool) -> None:
     """
     if not verbose:
         warnings.filterwarnings("ignore")
+
+
+cli.add_command(prices)
+cli.add_command(quote)
 
 
 def _is_verbose() -> bool:

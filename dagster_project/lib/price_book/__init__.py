@@ -25,9 +25,8 @@ from dagster_project.lib.price_book.records import (
     COLUMNS,
     OPTIONAL_FILES,
     Defect,
-    Row,
     Tables,
-    read,
+    read_tables,
 )
 from dagster_project.lib.price_book.reference import (
     check_currencies,
@@ -65,14 +64,7 @@ def check_price_book(folder: Path) -> list[Defect]:
     Returns: Defects ordered by file, row and column; empty when the book is sound. Rules
         that compare files are checked only once every file and column is there.
     """
-    tables: dict[str, list[Row]] = {}
-    defects: list[Defect] = []
-    for file in COLUMNS:
-        if file in OPTIONAL_FILES and not (folder / file).exists():
-            continue
-        rows, found = read(folder / file)
-        tables[file] = rows
-        defects += found
+    tables, defects = read_tables(folder)
     if not defects:
         for check in CHECKS:
             defects += check(tables)

@@ -120,7 +120,19 @@ class Row:
 Tables = Mapping[str, list[Row]]
 
 
-def read(path: Path) -> tuple[list[Row], list[Defect]]:
+def read_tables(folder: Path) -> tuple[dict[str, list[Row]], list[Defect]]:
+    """Read the files of a price book, and name what keeps one from being read."""
+    tables: dict[str, list[Row]] = {}
+    defects: list[Defect] = []
+    for file in COLUMNS:
+        if file in OPTIONAL_FILES and not (folder / file).exists():
+            continue
+        tables[file], found = _read(folder / file)
+        defects += found
+    return tables, defects
+
+
+def _read(path: Path) -> tuple[list[Row], list[Defect]]:
     """Read one file, keeping the line on which each record starts."""
     file = path.name
     if not path.is_file():

@@ -1,0 +1,99 @@
+"""A quote is what the same usage would be invoiced at, step by step; nothing stays behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.quote import QuoteError, QuoteRequest, quote
+from dagster_project.lib.settings import Settings
+from tests.harness import Installation, Scenario
+
+# 100 calls are free; 600 more are 500 x 0.10 + 100 x 0.05 + 1 = 56.00. Of the 20 GiB in eu, a
+# maximum held, 20 x 1.5 = 30 are owed, 40 at least. 10 % are off all of it: 5.60 and 4.00; tax
+# is 19 % of 86.40 = 16.416.
+PLAN = "p"
+
+
+def price_book(installation: Installation) -> Settings:
+    world = Scenario()
+    world.meter("calls", "call", "count", filter="status=ok")
+    world.meter("stored", "sample", "max", dimensions="region", rounding_increment="7")
+    world.plan(PLAN)
+    world.tax_rates.append(
+        {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
+    )
+    terms = {"tax_category": "standard"}
+    tiers = [("500", "0.10", ""), ("", "0.05", "1")]
+    world.price(
+        PLAN,
+        "tiered",
+        charge="talk",
+        meter_code="calls",
+        included_quantity="100",
+        tiers=tiers,
+        **terms,
+    )
+    world.price(
+        PLAN,
+        "per_unit",
+        charge="storage",
+        meter_code="stored",
+        unit_price="1.5",
+        minimum_amount="40",
+        dimension_filter="region=eu",
+        **terms,
+    )
+    world.discount("launch", "percentage", "10", plan_code=PLAN)
+    installation.write_price_book(world)
+    return replace(
+        Settings.from_environment({"METERHOUSE_DATA_DIR": str(installation.folder / "data")}),
+        pricing_dir=installation.pricing,
+    )
+
+
+def test_each_step_of_the_arithmetic_is_shown(tmp_path: Path, dbt_folder: Path) -> None:
+    """An offer that is not what the invoice will say is a promise that is broken later."""
+    settings = price_book(Installation(tmp_path, dbt_folder))
+    before = sorted(path.read_bytes() for path in tmp_path.rglob("*.csv"))
+    usage = {"talk": "700", "stored": "20"}
+    tables = quote(QuoteRequest(PLAN, "2026-01", "DE", "", usage, {"region": "eu"}), settings)
+    shown = [
+        [" | ".join(row).replace("\u00a0", " ").replace("\n", ", ") for row in table.rows]
+        for table in tables
+    ]
+    assert shown == [
+        [
+            "1 | storage, region: eu | 20 unit | per_unit, EUR 1.50 | EUR 30.00 | EUR 30.00",
+            "2 | talk | 700 unit, 100 free | tiered | EUR 56.00 | EUR 56.00",
+            "3 | storage: minimum, (minimum) |  |  | EUR 10.00 | EUR 10.00",
+            "4 | launch: storage, (discount) |  |  | EUR \u22124.00 | EUR \u22124.00",
+            "5 | launch: talk, (discount) |  |  | EUR \u22125.60 | EUR \u22125.60",
+        ],
+        [
+            "2 | above 0 to 500 | 500 | EUR 0.10 |  | EUR 50.00",
+            "2 | above 500 | 100 | EUR 0.05 | EUR 1.00 | EUR 6.00",
+        ],
+        ["DE-19 | 19% | EUR 86.40 | EUR 16.42"],
+        ["Net | EUR 86.40", "Tax | EUR 16.42", "Total | EUR 102.82"],
+    ]
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("*.csv")) == before
+    assert not settings.data_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("usage", "words"),
+    [
+        ({"nothing": "1"}, "'nothing' is neither a charge of p nor a meter of one"),
+        ({"talk": "many"}, "The quantity 'many' of talk is not a number"),
+    ],
+)
+def test_what_cannot_be_quoted_is_said(
+    tmp_path: Path, dbt_folder: Path, usage: dict[str, str], words: str
+) -> None:
+    """A misspelt charge that is left out would make the offer too cheap."""
+    settings = price_book(Installation(tmp_path, dbt_folder))
+    with pytest.raises(QuoteError, match=words):
+        quote(QuoteRequest(PLAN, "2026-01", "DE", usage=usage), settings)

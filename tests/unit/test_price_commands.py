@@ -1,0 +1,141 @@
+"""What `prices check` and `prices show` tell a person about a price book."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dagster_project import price_commands
+from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.price_book.remedies import remedy
+from dagster_project.lib.price_book.showing import read_plan, show_plan
+from tests.unit.test_price_book import EDITS, SHIPPED, SOUND, write_book
+
+BOOK = SOUND | {
+    "prices.csv": SOUND["prices.csv"].replace(
+        "fee_1,p,fee,Fee,,flat,9.90,,,,,,arrears,true,services,,,",
+        "fee_1,p,fee,Fee,,flat,9.9,,,,,,arrears,true,services,,,\n"
+        "call_9,p,calls,Calls,calls,per_unit,1234.5,,,5,7.125,,arrears,,,sub_1,2026-01-01,",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "old", "new", "row", "column", "words"), EDITS)
+def test_each_defect_says_how_to_mend_it(
+    tmp_path: Path, file: str, old: str, new: str, row: int, column: str, words: str
+) -> None:
+    """A person who is only told what is wrong has to ask somebody else what would be right."""
+    book = SOUND | {file: SOUND[file].replace(old, new)}
+    defects = check_price_book(write_book(tmp_path, book))
+    assert [str(defect) for defect in defects if not remedy(defect, SHIPPED)] == []
+
+
+def test_every_defect_is_in_the_table_and_fails_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that goes on after an unsound book would bill with it."""
+    book = {
+        "prices.csv": BOOK["prices.csv"].replace("9.9,", "9;9,").replace("talk,tiered", "x,t")
+    }
+    write_book(tmp_path, BOOK | book)
+    monkeypatch.setenv("METERHOUSE_PRICING_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    rows: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        price_commands, "_print", lambda tables: rows.extend(r for t in tables for r in t.rows)
+    )
+    result = CliRunner().invoke(price_commands.prices, ["check"])
+    assert result.exit_code == 1
+    assert [row[:3] for row in rows] == [
+        ("prices.csv", "2", "unit_price"),
+        ("prices.csv", "6", "meter_code"),
+        ("prices.csv", "6", "pricing_model"),
+    ]
+    assert "Write digits with a point" in rows[0][4]
+
+
+def test_a_sound_price_book_passes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline that checks prices before it ships them must be able to be green."""
+    monkeypatch.setenv("METERHOUSE_PRICING_DIR", str(SHIPPED))
+    assert CliRunner().invoke(price_commands.prices, ["check"]).exit_code == 0
+
+
+def test_a_plan_is_shown_as_a_person_reads_it(tmp_path: Path) -> None:
+    """Every figure of a price is there, with the decimals of its currency at least."""
+    tables = show_plan(read_plan(write_book(tmp_path, BOOK), "p"))
+    charges, discounts, commitments = (
+        [tuple(cell.replace("\u00a0", " ").split("\n") for cell in row) for row in table.rows]
+        for table in tables
+    )
+    assert tables[0].title == "Plan (p): EUR, billed by the month"
+    assert charges == [
+        (["Fee", "(fee)"], ["EUR 9.90 a month"], ["in arrears", "by days", "tax: services"]),
+        (
+            ["Calls", "(calls)", "only for sub_1", "from 2026-01-01"],
+            ["Calls, in call", "kind: a or b", "zone: x", "EUR 1,234.50 per call"],
+            ["at least EUR 5.00", "at most EUR 7.125", "in arrears", "tax: none"],
+        ),
+        (
+            ["Calls", "(calls)", "from 2025-01-01", "until 2026-02-15"],
+            ["Calls, in call", "kind: a or b", "zone: x", "EUR 0.000000000001 per call"],
+            ["first 10 free", "in arrears", "tax: none"],
+        ),
+        (
+            ["Calls", "(calls)", "from 2026-02-15"],
+            ["Calls, in call", "kind: a or b", "zone: x", "EUR \u22121.00 per call"],
+            ["in arrears", "tax: none"],
+        ),
+        (
+            ["Talk", "(talk)", "from 2025-01-01T00:00:00Z"],
+            [
+                "Talk, in second",
+                "each event rounded up to 60, at least 60",
+                "each in its tier:",
+                "  above 0 to 60: EUR 0.10 per second",
+                "  above 60: EUR 0.05 per second, and EUR 1.00",
+            ],
+            ["in arrears", "tax: none"],
+        ),
+        (
+            ["Packs", "(packs)", "from 2025-01-01"],
+            [
+                "Calls, in call",
+                "kind: a or b",
+                "zone: x",
+                "EUR 5.00 for each 100 call begun",
+            ],
+            ["in arrears", "tax: none"],
+        ),
+    ]
+    assert discounts == [
+        (
+            ["Ten off", "(ten)"],
+            ["10%"],
+            ["calls"],
+            ["from 2026-01-01", "until 2027-01-01", "for 3 periods"],
+        ),
+        (["Five off", "(five)"], ["EUR 5.00"], ["volume"], [""]),
+        (["Free calls", "(free)"], ["100 units"], ["calls"], [""]),
+    ]
+    assert commitments == [
+        (
+            ["Volume", "(volume)"],
+            ["EUR 100.00 a period, beyond it \u00d7 1.5"],
+            ["calls"],
+            [""],
+        ),
+        (
+            ["Deal", "(deal)"],
+            ["EUR 1,200.00 a term"],
+            ["every charge"],
+            ["from 2026-01-01", "until 2027-01-01"],
+        ),
+    ]
+
+
+def test_an_unknown_plan_is_one_sentence(tmp_path: Path) -> None:
+    """A traceback would not say which plans there are."""
+    with pytest.raises(ValueError, match=r"There is no plan 'q'; the price book has p\."):
+        read_plan(write_book(tmp_path, BOOK), "q")
