@@ -83,6 +83,8 @@ def quote(request: QuoteRequest, settings: Settings) -> list[TextTable]:
             documents_dir=folder / "documents",
             publish_dir=folder / "published",
             pricing_dir=folder / "pricing",
+            # The embedded engine is at hand everywhere, and every engine bills the same.
+            target="duckdb",
             first_period=min(settings.first_period, request.period),
         )
         _write_price_book(settings.pricing_dir, own.pricing_dir)

@@ -53,7 +53,10 @@ def test_every_defect_is_in_the_table_and_fails_the_command(
         ("prices.csv", "6", "meter_code"),
         ("prices.csv", "6", "pricing_model"),
     ]
-    assert "Write digits with a point" in rows[0][4]
+    assert rows[0][4].startswith(
+        "Write digits with a point: 1234.5, no commas and no exponent."
+    )
+    assert rows[1][4].startswith("Use a code of meters.csv, or add this one there.")
 
 
 def test_a_sound_price_book_passes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

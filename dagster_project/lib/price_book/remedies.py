@@ -15,8 +15,23 @@ import yaml
 from dagster_project.lib.price_book.records import Defect
 
 _SHARED_BOUND = "Let valid_to of the earlier version be valid_from of the later one."
-# Words of a message and what to do about it; the first that is found counts.
-ADVICE: tuple[tuple[str, str], ...] = (
+# Words of a message, and what to do about it; the first that is found counts. Where another
+# value is needed, what the column is for helps; elsewhere it would be noise.
+_ANOTHER_VALUE: tuple[tuple[str, str], ...] = (
+    (r" is empty", "Fill it in."),
+    (r" is not in (\w+\.csv)", r"Use a code of \1, or add this one there."),
+    (r" is unknown", "Use one of those that are known."),
+    (r"not a plain decimal", "Write digits with a point: 1234.5, no commas and no exponent."),
+    (r"more than \d+ d", "Write a number that fits; nothing is rounded on its way in."),
+    (r"not above|is below \w+ |takes off more", "Write a number within the bounds."),
+    (r"whole number|from 0 to 4", "Write a whole number."),
+    (r"neither true nor false", "Write true or false."),
+    (
+        r"names nothing|not a property=value",
+        "Write property=value, pairs joined by ; values by |.",
+    ),
+)
+_ANOTHER_PLACE: tuple[tuple[str, str], ...] = (
     (r" is missing from the price book", "Add the file, with its header at least."),
     (r"the column \w+ is (missing|there)", "Let the header name every column once."),
     (r"no header", "Write the names of the columns into the first line."),
@@ -31,9 +46,6 @@ ADVICE: tuple[tuple[str, str], ...] = (
     (r"has no tiers", "Add its tiers to price_tiers.csv, or choose another pricing_model."),
     (r"takes no tiers", "Delete the tier, or make the price tiered or volume."),
     (r"needs a meter", "Name the meter that counts what is sold, or make the price flat."),
-    (r" is empty", "Fill it in."),
-    (r" is not in (\w+\.csv)", r"Use a code of \1, or add this one there."),
-    (r" is unknown", "Use one of those that are known."),
     (r"has a star", "Put the star at the end, or name the value whole."),
     (r"is named \d", "Name it once."),
     (
@@ -42,23 +54,11 @@ ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (r"last (tier|one) is closed", "Clear up_to of the last row."),
     (r"is already (on|in)|there twice|there is a second", "Change or delete one of the two."),
-    (
-        r"phase",
-        "Let each phase begin where the one before ends, from 0 on; the last one is open.",
-    ),
-    (r"not a plain decimal", "Write digits with a point: 1234.5, no commas and no exponent."),
-    (r"more than \d+ d", "Write a number that fits; nothing is rounded on its way in."),
-    (r"not above|is below|takes off more", "Write a number within the bounds."),
-    (r"whole number|from 0 to 4", "Write a whole number."),
-    (r"neither true nor false", "Write true or false."),
-    (r"(overlaps|gap after|are not the same: one is a local)", _SHARED_BOUND),
+    (r"phase", "Let each phase begin where the one before ends."),
+    (r"overlaps|gap after|are not the same: one is a local", _SHARED_BOUND),
     (r"is not a date", "Write 2026-01-31, or an instant like 2026-01-31T12:00:00Z."),
     (r" is not after ", "Let the span end after it begins."),
     (r"takes usage that the price on row", "Let no event match two filters equally well."),
-    (
-        r"names nothing|not a property=value",
-        "Write property=value, pairs joined by ; values by |.",
-    ),
     (r"is not a dimension of", "Add the property to dimensions of the meter."),
 )
 
@@ -69,13 +69,20 @@ def remedy(defect: Defect, descriptions_dir: Path) -> str:
     Args:
         defect: From the check of the price book.
         descriptions_dir: Folder of the yml files that describe the tables.
-    Returns: One or two sentences.
+    Returns: One or two sentences; what the column is for, where there is no advice.
     """
-    found = next((text for words, text in ADVICE if re.search(words, defect.message)), "")
-    meaning = column_descriptions(descriptions_dir / f"{Path(defect.file).stem}.yml").get(
-        defect.column, ""
-    )
-    return " ".join(part for part in (found, meaning) if part)
+    if advice := _advice(_ANOTHER_PLACE, defect.message):
+        return advice
+    descriptions = column_descriptions(descriptions_dir / f"{Path(defect.file).stem}.yml")
+    parts = (_advice(_ANOTHER_VALUE, defect.message), descriptions.get(defect.column, ""))
+    return " ".join(filter(None, parts))
+
+
+def _advice(advice: tuple[tuple[str, str], ...], message: str) -> str:
+    for words, text in advice:
+        if found := re.search(words, message):
+            return found.expand(text)
+    return ""
 
 
 @lru_cache(maxsize=64)
