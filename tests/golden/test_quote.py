@@ -11,7 +11,7 @@ from dagster_project.lib.quote import QuoteError, QuoteRequest, quote
 from dagster_project.lib.settings import Settings
 from tests.harness import Installation, Scenario
 
-# 100 calls are free; 600 more are 500 x 0.10 + 100 x 0.05 + 1 = 56.00. Of the 20 GiB in eu, a
+# 100 calls are free; 600 more are 500 x 0.10 + 100 x 0.05 + 1 = 56.00. Of the 20 GiB by day, a
 # maximum held, 20 x 1.5 = 30 are owed, 40 at least. 10 % are off all of it: 5.60 and 4.00; tax
 # is 19 % of 86.40 = 16.416.
 PLAN = "p"
@@ -20,7 +20,7 @@ PLAN = "p"
 def price_book(installation: Installation) -> Settings:
     world = Scenario()
     world.meter("calls", "call", "count", filter="status=ok")
-    world.meter("stored", "sample", "max", dimensions="region", rounding_increment="7")
+    world.meter("stored", "sample", "max", dimensions="tariff", rounding_increment="7")
     world.plan(PLAN)
     world.tax_rates.append(
         {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
@@ -43,9 +43,16 @@ def price_book(installation: Installation) -> Settings:
         meter_code="stored",
         unit_price="1.5",
         minimum_amount="40",
-        dimension_filter="region=eu",
+        dimension_filter="tariff=day",
         **terms,
     )
+    # Stated usage is not looked at for its time, which is midnight.
+    for start, end, band in (("00:00", "06:00", "night"), ("06:00", "24:00", "day")):
+        hours = {"from_time": start, "to_time": end, "band": band}
+        days = "mon|tue|wed|thu|fri|sat|sun"
+        world.tables.setdefault("time_bands", []).append(
+            {"dimension": "tariff", "days": days} | hours
+        )
     world.discount("launch", "percentage", "10", plan_code=PLAN)
     installation.write_price_book(world)
     return replace(
@@ -59,14 +66,14 @@ def test_each_step_of_the_arithmetic_is_shown(tmp_path: Path, dbt_folder: Path) 
     settings = price_book(Installation(tmp_path, dbt_folder))
     before = sorted(path.read_bytes() for path in tmp_path.rglob("*.csv"))
     usage = {"talk": "700", "stored": "20"}
-    tables = quote(QuoteRequest(PLAN, "2026-01", "DE", "", usage, {"region": "eu"}), settings)
+    tables = quote(QuoteRequest(PLAN, "2026-01", "DE", "", usage, {"tariff": "day"}), settings)
     shown = [
         [" | ".join(row).replace("\u00a0", " ").replace("\n", ", ") for row in table.rows]
         for table in tables
     ]
     assert shown == [
         [
-            "1 | storage, region: eu | 20 unit | per_unit, EUR 1.50 | EUR 30.00 | EUR 30.00",
+            "1 | storage, tariff: day | 20 unit | per_unit, EUR 1.50 | EUR 30.00 | EUR 30.00",
             "2 | talk | 700 unit, 100 free | tiered | EUR 56.00 | EUR 56.00",
             "3 | storage: minimum, (minimum) |  |  | EUR 10.00 | EUR 10.00",
             "4 | launch: storage, (discount) |  |  | EUR \u22124.00 | EUR \u22124.00",

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dagster_project import price_commands
+from dagster_project.cli import cli
 from dagster_project.lib.price_book import check_price_book
 from dagster_project.lib.price_book.remedies import remedy
 from dagster_project.lib.price_book.showing import read_plan, show_plan
@@ -46,7 +47,7 @@ def test_every_defect_is_in_the_table_and_fails_the_command(
     monkeypatch.setattr(
         price_commands, "_print", lambda tables: rows.extend(r for t in tables for r in t.rows)
     )
-    result = CliRunner().invoke(price_commands.prices, ["check"])
+    result = CliRunner().invoke(cli, ["prices", "check"])
     assert result.exit_code == 1
     assert [row[:3] for row in rows] == [
         ("prices.csv", "2", "unit_price"),
@@ -62,7 +63,7 @@ def test_every_defect_is_in_the_table_and_fails_the_command(
 def test_a_sound_price_book_passes_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline that checks prices before it ships them must be able to be green."""
     monkeypatch.setenv("METERHOUSE_PRICING_DIR", str(SHIPPED))
-    assert CliRunner().invoke(price_commands.prices, ["check"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["prices", "check"]).exit_code == 0
 
 
 def test_a_plan_is_shown_as_a_person_reads_it(tmp_path: Path) -> None:
