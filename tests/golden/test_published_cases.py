@@ -81,7 +81,8 @@ WITHOUT_FIGURE = frozenset(
 class Outcome:
     """How a case came out; ``gaps`` says what is published and what was billed.
 
-    ``read`` and ``unread`` are the published figures that were compared, and the others.
+    ``read`` and ``unread`` are the published figures that were compared, and the others;
+    ``unrated`` are the fates of usage that was not billed, other than being withdrawn.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Outcome:
     gaps: list[str]
     read: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    unrated: frozenset[str] = frozenset()
 
 
 def _agrees(published: Any, billed: Any) -> bool:
@@ -121,8 +123,19 @@ def _translate(case: Mapping[str, Any], loads: list[Scenario]) -> Translation | 
     return translation
 
 
+def _unrated(installation: Installation) -> dict[str, frozenset[str]]:
+    rows = installation.rows(
+        "select subject, list(distinct fate) as fates from marts.fct_event_exceptions"
+        " where fate <> 'voided' group by subject"
+    )
+    return {row["subject"]: frozenset(row["fates"]) for row in rows}
+
+
 def _outcome(
-    case: Mapping[str, Any], translation: Translation | None, bills: list[dict[str, Bill]]
+    case: Mapping[str, Any],
+    translation: Translation | None,
+    bills: list[dict[str, Bill]],
+    unrated: Mapping[str, frozenset[str]],
 ) -> Outcome:
     if translation is None:
         return Outcome(case["id"], case["kind"], ["nothing corresponds to it"])
@@ -133,7 +146,9 @@ def _outcome(
         for key, published, reading in translation.readings
         if not _agrees(published, billed := reading(own))
     ]
-    return Outcome(case["id"], case["kind"], gaps, read, case["expected"].keys() - read)
+    unread = case["expected"].keys() - read
+    lost = unrated.get(case["id"], frozenset())
+    return Outcome(case["id"], case["kind"], gaps, read, unread, lost)
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +170,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> list
         installation.land(load, batch=str(number))
         installation.bill(LAST_PERIOD, *WITHOUT_TESTS)
         bills.append(read_bills(installation))
+    unrated = _unrated(installation)
     pairs = zip(cases, translations, strict=True)
-    return [_outcome(case, translation, bills) for case, translation in pairs]
+    return [_outcome(case, translation, bills, unrated) for case, translation in pairs]
 
 
 def test_published_cases_are_billed_as_published(
@@ -191,6 +207,11 @@ def test_every_case_is_compared_by_its_amount(outcomes: list[Outcome]) -> None:
     assert len(billed) >= len(outcomes) - 2
     assert [outcome.name for outcome in billed if not outcome.read] == []
     assert frozenset().union(*(outcome.unread for outcome in billed)) <= WITHOUT_FIGURE
+
+
+def test_usage_is_left_out_only_where_that_is_the_case(outcomes: list[Outcome]) -> None:
+    """A case that owes nothing would agree although none of its usage was taken."""
+    assert {outcome.kind for outcome in outcomes if outcome.unrated} == {"aggregation"}
 
 
 def test_a_case_that_is_said_to_differ_does(outcomes: list[Outcome]) -> None:

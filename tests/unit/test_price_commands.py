@@ -139,6 +139,28 @@ def test_a_plan_is_shown_as_a_person_reads_it(tmp_path: Path) -> None:
     ]
 
 
+def test_bands_say_what_they_mean(tmp_path: Path) -> None:
+    """A price for "night" says nothing to whoever does not know when the night begins."""
+    prices = SOUND["prices.csv"].replace(",10,,,,arrears", ",10,,,zone=night,arrears")
+    hours = "mon|tue|wed|thu|fri|sat|sun"
+    book = SOUND | {
+        "prices.csv": prices,
+        "dimension_bands.csv": (
+            "event_type,dimension,property,up_to,band\n"
+            "call,kind,seconds,60,short\ncall,kind,seconds,,long\n"
+        ),
+        "time_bands.csv": (
+            "dimension,days,from_time,to_time,band\n"
+            f"zone,{hours},00:00,06:00,night\nzone,{hours},06:00,24:00,day\n"
+        ),
+    }
+    (_, bands, *_) = show_plan(read_plan(write_book(tmp_path, book), "p"))
+    assert bands.rows == [
+        ("zone", "night", "mon, tue, wed, thu, fri, sat, sun: 00:00 to 06:00"),
+        ("zone", "day", "mon, tue, wed, thu, fri, sat, sun: 06:00 to 24:00"),
+    ]
+
+
 def test_an_unknown_plan_is_one_sentence(tmp_path: Path) -> None:
     """A traceback would not say which plans there are."""
     with pytest.raises(ValueError, match=r"There is no plan 'q'; the price book has p\."):

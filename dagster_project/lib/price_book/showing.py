@@ -80,7 +80,7 @@ def show_plan(plan: Plan) -> list[TextTable]:
         ("Charge", "Price", "Terms"),
         [_charge(plan, price) for price in plan.prices],
     )
-    tables = [charges, _discounts(plan), _commitments(plan)]
+    tables = [charges, _bands(plan), _discounts(plan), _commitments(plan)]
     return [table for table in tables if table.rows]
 
 
@@ -184,6 +184,26 @@ def _tiers(plan: Plan, tiers: list[Row], price: Row, unit: str) -> Iterator[str]
             text += f", and {money(tier['flat_amount'])}"
         up_to = f" to {plan.number(tier['up_to'])}" if tier["up_to"] else ""
         yield f"  above {above}{up_to}: {text}"
+
+
+def _bands(plan: Plan) -> TextTable:
+    """What the bands mean that filters of the plan name."""
+    pairs = (pair for price in plan.prices for pair in price["dimension_filter"].split(";"))
+    used = {pair.partition("=")[0] for pair in pairs}
+    table = TextTable("Bands", ("Dimension", "Band", "Means"))
+    rows = plan.tables.get("dimension_bands.csv", []) + plan.tables.get("time_bands.csv", [])
+    for row in rows:
+        if row["dimension"] not in used:
+            continue
+        if row.file == "time_bands.csv":
+            days = row["days"].replace("|", ", ")
+            means = f"{days}: {row['from_time']} to {row['to_time']}"
+        elif row["up_to"]:
+            means = f"{row['property']} up to {plan.number(row['up_to'])}"
+        else:
+            means = f"{row['property']} above that"
+        table.rows.append((row["dimension"], row["band"], means))
+    return table
 
 
 def _discounts(plan: Plan) -> TextTable:
