@@ -15,9 +15,16 @@ terms as (
 
 ),
 
+-- Those of the plan that are invoiced by now; a price may have other intervals.
 periods as (
 
-    select * from {{ ref('met_billing_periods') }}
+    select periods.*
+    from {{ ref('met_billing_periods') }} as periods
+    inner join terms
+        on periods.subscription_id = terms.subscription_id
+        and periods.term_from_at = terms.term_from_at
+        and periods.billing_interval = terms.billing_interval
+    where periods.billing_period is not null
 
 ),
 
