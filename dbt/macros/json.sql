@@ -18,7 +18,7 @@
 
 -- A text as a JSON string literal, null as JSON null.
 {% macro json_quoted(text) %}{{ adapter.dispatch('json_quoted', 'meterhouse')(text) }}{% endmacro %}
-{% macro duckdb__json_quoted(text) %}coalesce(cast(to_json({{ text }}) as varchar), 'null'){% endmacro %}
+{% macro duckdb__json_quoted(text) %}coalesce(cast(to_json({{ text }}) as string), 'null'){% endmacro %}
 
 {% macro sql_text(value) %}'{{ value | replace("'", "''") }}'{% endmacro %}
 

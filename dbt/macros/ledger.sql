@@ -1,57 +1,57 @@
 -- Issued invoices. Written by `meterhouse issue` alone, append-only, never by a model.
 {% macro create_ledger_tables() %}
     {% set common %}
-        invoice_id varchar, invoice_number varchar, invoice_status varchar, document_type varchar,
-        customer_id varchar, billing_period varchar, period_from timestamp, period_to timestamp,
-        currency_code varchar, minor_units integer, net_amount {{ money_type() }},
+        invoice_id string, invoice_number string, invoice_status string, document_type string,
+        customer_id string, billing_period string, period_from timestamp, period_to timestamp,
+        currency_code string, minor_units integer, net_amount {{ money_type() }},
         tax_amount {{ money_type() }}, total_amount {{ money_type() }},
-        credit_amount {{ money_type() }}, due_amount {{ money_type() }}, reporting_currency_code varchar,
+        credit_amount {{ money_type() }}, due_amount {{ money_type() }}, reporting_currency_code string,
         exchange_rate {{ price_type() }}, reporting_net_amount {{ money_type() }},
-        reporting_total_amount {{ money_type() }}, issued_at timestamp, content_hash varchar,
-        has_flags boolean, flags varchar, customer_name varchar, customer_email varchar,
-        customer_address_line varchar, customer_city varchar, customer_postal_code varchar,
-        customer_country_code varchar, customer_tax_id varchar,
-        customer_tax_treatment varchar, locale varchar,
-        timezone varchar, seller_name varchar, seller_address_line varchar,
-        seller_city varchar, seller_postal_code varchar, seller_country_code varchar,
-        seller_tax_id varchar, seller_email varchar, seller_payment_details varchar,
+        reporting_total_amount {{ money_type() }}, issued_at timestamp, content_hash string,
+        has_flags boolean, flags string, customer_name string, customer_email string,
+        customer_address_line string, customer_city string, customer_postal_code string,
+        customer_country_code string, customer_tax_id string,
+        customer_tax_treatment string, locale string,
+        timezone string, seller_name string, seller_address_line string,
+        seller_city string, seller_postal_code string, seller_country_code string,
+        seller_tax_id string, seller_email string, seller_payment_details string,
         payment_terms_days integer
     {% endset %}
     {% if execute and flags.WHICH in ('run', 'build', 'test', 'seed') %}
     {% do run_query('create schema if not exists ledger') %}
     {% do run_query('create table if not exists ledger.issued_invoices (' ~ common ~ ')') %}
     {% do run_query('create table if not exists ledger.issued_invoice_lines (
-        invoice_id varchar, line_number integer, line_type varchar, subscription_id varchar,
-        charge_code varchar, charge_name varchar, price_id varchar, meter_code varchar,
-        meter_name varchar, pricing_model varchar, dimension_values varchar,
+        invoice_id string, line_number integer, line_type string, subscription_id string,
+        charge_code string, charge_name string, price_id string, meter_code string,
+        meter_name string, pricing_model string, dimension_values string,
         period_from timestamp, period_to timestamp, quantity ' ~ quantity_type() ~ ',
-        included_quantity ' ~ quantity_type() ~ ', unit varchar, unit_price ' ~ price_type() ~ ',
+        included_quantity ' ~ quantity_type() ~ ', unit string, unit_price ' ~ price_type() ~ ',
         exact_amount ' ~ amount_type() ~ ', net_amount ' ~ money_type() ~ ',
-        tax_category varchar, tax_rate ' ~ price_type() ~ ', currency_code varchar,
-        description varchar, adjusted_billing_period varchar, gross_amount ' ~ money_type() ~ ',
-        discount_code varchar, tax_codes varchar)') %}
+        tax_category string, tax_rate ' ~ price_type() ~ ', currency_code string,
+        description string, adjusted_billing_period string, gross_amount ' ~ money_type() ~ ',
+        discount_code string, tax_codes string)') %}
     {% do run_query('create table if not exists ledger.issued_invoice_line_tiers (
-        invoice_id varchar, line_number integer, tier_number integer,
+        invoice_id string, line_number integer, tier_number integer,
         tier_from ' ~ quantity_type() ~ ', tier_up_to ' ~ quantity_type() ~ ',
         quantity ' ~ quantity_type() ~ ', unit_price ' ~ price_type() ~ ',
         flat_amount ' ~ price_type() ~ ', exact_amount ' ~ amount_type() ~ ')') %}
     {% do run_query('create table if not exists ledger.issued_invoice_taxes (
-        invoice_id varchar, tax_code varchar, tax_category varchar, tax_rate ' ~ price_type() ~ ',
+        invoice_id string, tax_code string, tax_category string, tax_rate ' ~ price_type() ~ ',
         taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type() ~ ')') %}
     {% do run_query('create table if not exists ledger.issued_credit_applications (
-        invoice_id varchar, grant_id varchar, currency_code varchar,
+        invoice_id string, grant_id string, currency_code string,
         applied_amount ' ~ money_type() ~ ')') %}
     {# A ledger from before a column was thought of gets it, empty: what is issued stays. #}
     {% for table, column, type in [
-        ('invoices', 'customer_tax_treatment', 'varchar'),
+        ('invoices', 'customer_tax_treatment', 'string'),
         ('invoices', 'credit_amount', money_type()),
-        ('invoices', 'reporting_currency_code', 'varchar'),
+        ('invoices', 'reporting_currency_code', 'string'),
         ('invoices', 'exchange_rate', price_type()),
         ('invoices', 'reporting_net_amount', money_type()),
         ('invoices', 'reporting_total_amount', money_type()),
         ('invoice_lines', 'gross_amount', money_type()),
-        ('invoice_lines', 'discount_code', 'varchar'),
-        ('invoice_lines', 'tax_codes', 'varchar'),
+        ('invoice_lines', 'discount_code', 'string'),
+        ('invoice_lines', 'tax_codes', 'string'),
     ] %}
         {% do add_column('ledger.issued_' ~ table, column, type) %}
     {% endfor %}

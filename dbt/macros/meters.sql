@@ -7,8 +7,8 @@
     {% if execute %}
         {% set rows = run_query(
             "select meter_code, event_type, aggregation, value_property, filter, dimensions,"
-            ~ " cast(rounding_increment as varchar) as rounding_increment,"
-            ~ " cast(minimum_quantity as varchar) as minimum_quantity, meter_slot, has_filtered_prices"
+            ~ " cast(rounding_increment as string) as rounding_increment,"
+            ~ " cast(minimum_quantity as string) as minimum_quantity, meter_slot, has_filtered_prices"
             ~ " from " ~ ref('stg_pricing__meters') ~ " order by event_type, meter_slot") %}
         {% for row in rows.rows %}
             {% do meters.append({
@@ -18,7 +18,7 @@
                 'has_filtered_prices': row[9],
             }) %}
         {% endfor %}
-        {% set size_bands = run_query("select event_type, dimension, property, cast(up_to as varchar) as up_to, band"
+        {% set size_bands = run_query("select event_type, dimension, property, cast(up_to as string) as up_to, band"
             ~ " from " ~ bands ~ " order by event_type, dimension, up_to nulls last").rows %}
         {% set time_bands = run_query("select dimension, days, from_time, to_time, band from " ~ times
             ~ " order by dimension, days, from_time").rows %}
@@ -148,7 +148,7 @@
     {%- endfor -%}
     {%- if first_meters -%}
     case event_type {% for meter in first_meters %} when {{ sql_text(meter.event_type) }} then {{ property_text(meter, dimension_property(meter, meter.dimension_names[number - 1])) }}{% endfor %} end
-    {%- else -%} cast(null as varchar) {%- endif -%}
+    {%- else -%} cast(null as string) {%- endif -%}
 {% endmacro %}
 
 -- True where every `property=value|value` pair of the filter holds.
@@ -236,7 +236,7 @@
 -- The meter of a slot where it took the event; taken_slots is ' 1 3' when slots 1 and 3 did.
 {% macro taken_meter(taken_slots, meter_slot, meter_code) %}
     case
-        when {{ taken_slots }} || ' ' like '% ' || cast({{ meter_slot }} as varchar) || ' %' then {{ meter_code }}
+        when {{ taken_slots }} || ' ' like '% ' || cast({{ meter_slot }} as string) || ' %' then {{ meter_code }}
     end
 {% endmacro %}
 
@@ -244,7 +244,7 @@
 {% macro is_counted_slot(taken_slots, meter_slot) %}
     case
         when {{ taken_slots }} = '' then coalesce({{ meter_slot }}, 1) = 1
-        else {{ taken_slots }} || ' ' like ' ' || cast({{ meter_slot }} as varchar) || ' %'
+        else {{ taken_slots }} || ' ' like ' ' || cast({{ meter_slot }} as string) || ' %'
     end
 {% endmacro %}
 

@@ -22,7 +22,7 @@
 {% endmacro %}
 
 -- The digits of a decimal without its point: 1.50 at scale 12 is 1500000000000.
-{% macro scaled_integer(decimal) %}cast(replace(cast({{ decimal }} as varchar), '.', '') as hugeint){% endmacro %}
+{% macro scaled_integer(decimal) %}cast(replace(cast({{ decimal }} as string), '.', '') as hugeint){% endmacro %}
 
 {% macro share(amount, part, whole) %}{{ adapter.dispatch('share', 'meterhouse')(amount, part, whole) }}{% endmacro %}
 

@@ -70,7 +70,7 @@ burning as (
         grants.granted_at,
         grants.expires_at,
         cast(0 as bigint) as draft_number,
-        cast(null as varchar) as invoice_id,
+        cast(null as string) as invoice_id,
         {{ as_money('0') }} as applied_amount,
         {{ as_money('case when grants.granted_amount > coalesce(issued.applied_amount, 0)
             then grants.granted_amount - coalesce(issued.applied_amount, 0) else 0 end') }}

@@ -56,7 +56,7 @@ open_lines as (
         owed_lines.description,
         owed_lines.discount_code,
         owed_lines.line_order,
-        cast(null as varchar) as adjusted_billing_period
+        cast(null as string) as adjusted_billing_period
 
     from owed_lines
     left join closed_periods
@@ -111,10 +111,10 @@ adjustment_lines as (
         adjustments.subscription_id,
         adjustments.charge_code,
         adjustments.charge_name,
-        cast(null as varchar) as price_id,
-        cast(null as varchar) as meter_code,
-        cast(null as varchar) as meter_name,
-        cast(null as varchar) as pricing_model,
+        cast(null as string) as price_id,
+        cast(null as string) as meter_code,
+        cast(null as string) as meter_name,
+        cast(null as string) as pricing_model,
         '{}' as dimension_values,
         cast(null as timestamp) as term_from_at,
         {{ local_to_utc("concat(adjustments.adjusted_billing_period, '-01')", 'customers.timezone') }}
@@ -124,14 +124,14 @@ adjustment_lines as (
             as line_to_at,
         {{ as_quantity('1') }} as quantity,
         {{ as_quantity('0') }} as free_quantity,
-        cast(null as varchar) as unit,
+        cast(null as string) as unit,
         cast(null as {{ price_type() }}) as unit_price,
         {{ as_amount('adjustments.priced_amount') }} as exact_amount,
         adjustments.priced_amount,
         adjustments.tax_category,
         adjustments.is_tax_included,
         concat(adjustments.charge_name, ' (', adjustments.adjusted_billing_period, ')') as description,
-        cast(null as varchar) as discount_code,
+        cast(null as string) as discount_code,
         6 as line_order,
         adjustments.adjusted_billing_period
 
@@ -160,7 +160,7 @@ select
         'inv_',
         substr(md5(concat_ws(
             '|', lines.customer_id, lines.currency_code, lines.billing_period,
-            cast(coalesce(closed_periods.invoice_count, 0) as varchar)
+            cast(coalesce(closed_periods.invoice_count, 0) as string)
         )), 1, 20)
     ) as invoice_id,
     lines.customer_id,

@@ -61,7 +61,7 @@ credits as (
     select
         invoice_id,
         sum(applied_amount) as credit_amount,
-        {{ joined_text("concat_ws('|', grant_id, cast(applied_amount as varchar))", 'grant_id') }}
+        {{ joined_text("concat_ws('|', grant_id, cast(applied_amount as string))", 'grant_id') }}
             as credit_text
 
     from {{ ref('inv_credit_applications') }}
@@ -73,11 +73,11 @@ line_texts as (
 
     select
         invoice_id,
-        {{ joined_text("concat_ws('|', cast(line_number as varchar), line_type,
+        {{ joined_text("concat_ws('|', cast(line_number as string), line_type,
             subscription_id, charge_code, coalesce(price_id, ''), dimension_values,
-            cast(line_from_at as varchar), cast(line_to_at as varchar),
-            cast(quantity as varchar), cast(exact_amount as varchar),
-            cast(net_amount as varchar), coalesce(tax_codes, ''),
+            cast(line_from_at as string), cast(line_to_at as string),
+            cast(quantity as string), cast(exact_amount as string),
+            cast(net_amount as string), coalesce(tax_codes, ''),
             coalesce(adjusted_billing_period, ''), coalesce(discount_code, ''))", 'line_number') }}
             as line_text
 
@@ -90,9 +90,9 @@ tier_texts as (
 
     select
         invoice_id,
-        {{ joined_text("concat_ws('|', cast(line_number as varchar),
-            cast(tier_number as varchar), cast(quantity as varchar),
-            cast(exact_amount as varchar))", 'line_number, tier_number') }}
+        {{ joined_text("concat_ws('|', cast(line_number as string),
+            cast(tier_number as string), cast(quantity as string),
+            cast(exact_amount as string))", 'line_number, tier_number') }}
             as tier_text
 
     from line_tiers
@@ -155,7 +155,7 @@ totalled as (
 
 select
     totalled.invoice_id,
-    cast(null as varchar) as invoice_number,
+    cast(null as string) as invoice_number,
     'draft' as invoice_status,
     case
         when totalled.charge_count = 0 and totalled.total_amount < 0 then 'credit_note'
@@ -178,8 +178,8 @@ select
     exchange_rates.reporting_total_amount,
     cast(null as timestamp) as issued_at,
     {{ sha256("concat_ws('\n', totalled.customer_id, totalled.billing_period,
-        totalled.currency_code, cast(totalled.net_amount as varchar),
-        cast(totalled.tax_amount as varchar), cast(totalled.total_amount as varchar),
+        totalled.currency_code, cast(totalled.net_amount as string),
+        cast(totalled.tax_amount as string), cast(totalled.total_amount as string),
         customers.customer_name, customers.country_code, coalesce(customers.tax_id, ''),
         totalled.line_text, totalled.tier_text, totalled.credit_text)") }}
         as content_hash,

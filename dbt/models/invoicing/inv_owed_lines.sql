@@ -40,7 +40,7 @@ added_lines as (
         invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
         term_from_at, charge_code, charge_name, price_id, line_from_at, line_to_at, exact_amount,
         net_amount, tax_category, concat(charge_name, ': ', line_type) as description,
-        cast(null as varchar) as discount_code, 2 as line_order
+        cast(null as string) as discount_code, 2 as line_order
     from bound_lines
 
     union all
@@ -48,16 +48,16 @@ added_lines as (
     select
         invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
         term_from_at, commitment_code as charge_code, commitment_name as charge_name,
-        cast(null as varchar) as price_id, line_from_at, line_to_at, exact_amount, net_amount,
+        cast(null as string) as price_id, line_from_at, line_to_at, exact_amount, net_amount,
         tax_category, concat(commitment_name, ': ', replace(line_type, '_', '-')) as description,
-        cast(null as varchar) as discount_code, 3 as line_order
+        cast(null as string) as discount_code, 3 as line_order
     from commitment_lines
 
     union all
 
     select
         invoiced_customer_id, currency_code, billing_period, 'discount' as line_type,
-        subscription_id, term_from_at, charge_code, charge_name, cast(null as varchar) as price_id,
+        subscription_id, term_from_at, charge_code, charge_name, cast(null as string) as price_id,
         line_from_at, line_to_at, exact_amount, net_amount, tax_category,
         concat(discount_name, ': ', charge_name) as description, discount_code,
         3 + discount_order as line_order
@@ -72,7 +72,7 @@ lines as (
         subscription_id, term_from_at, charge_code, charge_name, price_id, meter_code, meter_name,
         pricing_model, dimension_values, line_from_at, line_to_at, quantity, free_quantity, unit,
         unit_price, exact_amount, net_amount, tax_category, charge_name as description,
-        cast(null as varchar) as discount_code, 1 as line_order
+        cast(null as string) as discount_code, 1 as line_order
     from charge_lines
 
     union all
@@ -80,10 +80,10 @@ lines as (
     select
         invoiced_customer_id, currency_code, billing_period, line_type,
         subscription_id, term_from_at, charge_code, charge_name, price_id,
-        cast(null as varchar) as meter_code, cast(null as varchar) as meter_name,
-        cast(null as varchar) as pricing_model, '{}' as dimension_values, line_from_at, line_to_at,
+        cast(null as string) as meter_code, cast(null as string) as meter_name,
+        cast(null as string) as pricing_model, '{}' as dimension_values, line_from_at, line_to_at,
         {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
-        cast(null as varchar) as unit, cast(null as {{ price_type() }}) as unit_price,
+        cast(null as string) as unit, cast(null as {{ price_type() }}) as unit_price,
         exact_amount, net_amount, tax_category, description, discount_code, line_order
     from added_lines
 

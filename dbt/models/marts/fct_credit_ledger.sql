@@ -83,8 +83,8 @@ entries as (
 
     select
         grant_id, customer_id, currency_code, charge_code, credit_unit, unit_price,
-        'granted' as entry_kind, 1 as entry_order, cast(null as varchar) as invoice_id,
-        cast(null as varchar) as billing_period, granted_at as entry_at, granted_amount as entry_amount
+        'granted' as entry_kind, 1 as entry_order, cast(null as string) as invoice_id,
+        cast(null as string) as billing_period, granted_at as entry_at, granted_amount as entry_amount
     from granted
 
     union all
@@ -104,7 +104,7 @@ entries as (
     select
         granted.grant_id, granted.customer_id, granted.currency_code, granted.charge_code,
         granted.credit_unit, granted.unit_price, 'expired' as entry_kind, 3 as entry_order,
-        cast(null as varchar) as invoice_id, cast(null as varchar) as billing_period,
+        cast(null as string) as invoice_id, cast(null as string) as billing_period,
         granted.expires_at as entry_at,
         granted.applied_amount - granted.granted_amount as entry_amount
     from granted

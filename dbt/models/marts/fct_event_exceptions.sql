@@ -37,14 +37,14 @@ exceptions as (
         position,
         fate,
         reason,
-        cast(null as varchar) as detail,
+        cast(null as string) as detail,
         source,
         event_id,
         event_type,
         subject,
         event_at,
         data,
-        cast(null as varchar) as raw_text
+        cast(null as string) as raw_text
     from unrated_events
 
     union all
@@ -54,14 +54,14 @@ exceptions as (
         position,
         fate,
         '' as reason,
-        cast(null as varchar) as detail,
+        cast(null as string) as detail,
         source,
         event_id,
         event_type,
         subject,
         event_at,
         data,
-        cast(null as varchar) as raw_text
+        cast(null as string) as raw_text
     from repeated_events
 
     union all
@@ -72,12 +72,12 @@ exceptions as (
         'rejected' as fate,
         reason,
         detail,
-        cast(null as varchar) as source,
-        cast(null as varchar) as event_id,
-        cast(null as varchar) as event_type,
-        cast(null as varchar) as subject,
+        cast(null as string) as source,
+        cast(null as string) as event_id,
+        cast(null as string) as event_type,
+        cast(null as string) as subject,
         cast(null as timestamp) as event_at,
-        cast(null as varchar) as data,
+        cast(null as string) as data,
         raw_text
     from rejected_records
 

@@ -76,7 +76,7 @@ extracted as (
         *,
         {% for slot in slots %}
         {{ case_of_slot(meters, slot, meter_filter, 'false') }} as is_taken_{{ slot }},
-        cast({{ case_of_slot(meters, slot, meter_value_text, 'null') }} as varchar) as value_text_{{ slot }},
+        cast({{ case_of_slot(meters, slot, meter_value_text, 'null') }} as string) as value_text_{{ slot }},
         {{ case_of_slot(meters, slot, meter_needs_value, 'false') }} as needs_value_{{ slot }},
         {{ case_of_slot(meters, slot, meter_is_numeric, 'false') }} as is_numeric_{{ slot }},
         {% endfor %}

@@ -21,8 +21,8 @@ known as (
         subject,
         timezone,
         concat_ws(
-            '|', subscription_id, cast(term_from_at as varchar), customer_id,
-            cast(from_at as varchar), cast(to_at as varchar)
+            '|', subscription_id, cast(term_from_at as string), customer_id,
+            cast(from_at as string), cast(to_at as string)
         ) as span_text
     from subjects
 

@@ -12,9 +12,9 @@ described as (
     select
         event_date,
         concat_ws(
-            '|', cast(file_id as varchar), subject, event_type, event_state, taken_slots,
-            event_dimensions, cast(usage_date as varchar), cast(slice_from_at as varchar), fate,
-            cast(record_count as varchar)
+            '|', cast(file_id as string), subject, event_type, event_state, taken_slots,
+            event_dimensions, cast(usage_date as string), cast(slice_from_at as string), fate,
+            cast(record_count as string)
         ) as slice_text
 
     from unrated_slices

@@ -38,7 +38,7 @@ derived_dimensions as (
     select
         meters.meter_code,
         0 as is_by_time,
-        concat_ws('|', 'size', bands.dimension, bands.property, cast(bands.up_to as varchar), bands.band)
+        concat_ws('|', 'size', bands.dimension, bands.property, cast(bands.up_to as string), bands.band)
             as dimension_text
     from meters
     inner join {{ ref('dimension_bands') }} as bands
@@ -106,7 +106,7 @@ numbered as (
             as has_time_bands,
         md5(concat_ws(
             '|', meter_code, event_type, aggregation, value_property, filter, dimensions,
-            cast(rounding_increment as varchar), cast(minimum_quantity as varchar),
+            cast(rounding_increment as string), cast(minimum_quantity as string),
             case when is_filtered then 'filtered' end,
             case when keeps_event_values then 'by event' end, derived_hash
         )) as meter_hash
