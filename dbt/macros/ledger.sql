@@ -19,8 +19,8 @@
     {% endset %}
     {% if execute and flags.WHICH in ('run', 'build', 'test', 'seed') %}
     {% do run_query('create schema if not exists ledger') %}
-    {% do run_query('create table if not exists ledger.issued_invoices (' ~ common ~ ')') %}
-    {% do run_query('create table if not exists ledger.issued_invoice_lines (
+    {% do create_ledger_table('issued_invoices', common) %}
+    {% do create_ledger_table('issued_invoice_lines', '
         invoice_id string, line_number integer, line_type string, subscription_id string,
         charge_code string, charge_name string, price_id string, meter_code string,
         meter_name string, pricing_model string, dimension_values string,
@@ -29,18 +29,18 @@
         exact_amount ' ~ amount_type() ~ ', net_amount ' ~ money_type() ~ ',
         tax_category string, tax_rate ' ~ price_type() ~ ', currency_code string,
         description string, adjusted_billing_period string, gross_amount ' ~ money_type() ~ ',
-        discount_code string, tax_codes string)') %}
-    {% do run_query('create table if not exists ledger.issued_invoice_line_tiers (
+        discount_code string, tax_codes string') %}
+    {% do create_ledger_table('issued_invoice_line_tiers', '
         invoice_id string, line_number integer, tier_number integer,
         tier_from ' ~ quantity_type() ~ ', tier_up_to ' ~ quantity_type() ~ ',
         quantity ' ~ quantity_type() ~ ', unit_price ' ~ price_type() ~ ',
-        flat_amount ' ~ price_type() ~ ', exact_amount ' ~ amount_type() ~ ')') %}
-    {% do run_query('create table if not exists ledger.issued_invoice_taxes (
+        flat_amount ' ~ price_type() ~ ', exact_amount ' ~ amount_type()) %}
+    {% do create_ledger_table('issued_invoice_taxes', '
         invoice_id string, tax_code string, tax_category string, tax_rate ' ~ price_type() ~ ',
-        taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type() ~ ')') %}
-    {% do run_query('create table if not exists ledger.issued_credit_applications (
+        taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type()) %}
+    {% do create_ledger_table('issued_credit_applications', '
         invoice_id string, grant_id string, currency_code string,
-        applied_amount ' ~ money_type() ~ ')') %}
+        applied_amount ' ~ money_type()) %}
     {# A ledger from before a column was thought of gets it, empty: what is issued stays. #}
     {% for table, column, type in [
         ('invoices', 'customer_tax_treatment', 'string'),
@@ -69,3 +69,19 @@
 
 {% macro add_column(table, column, type) %}{{ return(adapter.dispatch('add_column', 'meterhouse')(table, column, type)) }}{% endmacro %}
 {% macro duckdb__add_column(table, column, type) %}{% do run_query('alter table ' ~ table ~ ' add column if not exists ' ~ column ~ ' ' ~ type) %}{% endmacro %}
+-- Batches of before a column read as if it were empty: batch 0 has the columns of today.
+{% macro spark__add_column(table, column, type) %}{% endmacro %}
+
+{% macro create_ledger_table(name, columns) %}{{ adapter.dispatch('create_ledger_table', 'meterhouse')(name, columns) }}{% endmacro %}
+{% macro duckdb__create_ledger_table(name, columns) %}
+    {% do run_query('create table if not exists ledger.' ~ name ~ ' (' ~ columns ~ ')') %}
+{% endmacro %}
+-- A view over the batches that `meterhouse issue` has committed. Batch 0 is empty and the first
+-- by name, so that Spark learns the columns of today from it.
+{% macro spark__create_ledger_table(name, columns) %}
+    {% set batches = env_var('METERHOUSE_WAREHOUSE') ~ '/ledger/batch-' %}
+    {% do run_query("insert overwrite directory '" ~ batches ~ '000000/' ~ name ~ "' using parquet"
+        ~ " select columns.* from (select from_json('{}', '" ~ columns ~ "') as columns) where false") %}
+    {% do run_query('create or replace view ledger.' ~ name ~ ' as select * from parquet.`'
+        ~ batches ~ '*/' ~ name ~ '`') %}
+{% endmacro %}

@@ -26,12 +26,21 @@
     end
 {% endmacro %}
 
+-- Compared with the whole text, since `$` in Java also matches before a line break.
+{% macro spark__parse_quantity(text) %}
+    case
+        when regexp_extract({{ text }}, '^[+-]?[0-9]{1,26}([.][0-9]{1,12}0*)?', 0) = {{ text }}
+            then try_cast({{ text }} as {{ quantity_type() }})
+        when {{ is_number(text) }} then {{ scientific_quantity(text) }}
+    end
+{% endmacro %}
+
 -- 4.0E-7, 1e3, 0012.5000000000000: shifted by text, so that nothing is rounded on the way.
 {% macro scientific_quantity(text) %}
     case
         when length({{ scientific_whole(text) }}) <= 26 and length({{ scientific_fraction(text) }}) <= 12
             then try_cast(
-                case when starts_with({{ text }}, '-') then '-' else '' end
+                case when substr({{ text }}, 1, 1) = '-' then '-' else '' end
                 || case when {{ scientific_whole(text) }} = '' then '0' else {{ scientific_whole(text) }} end
                 || '.' || {{ scientific_fraction(text) }} || '0'
                 as {{ quantity_type() }}
@@ -40,11 +49,12 @@
 {% endmacro %}
 
 {% macro scientific_exponent(text) %}coalesce(try_cast(nullif(regexp_extract({{ text }}, '[eE]([+-]?[0-9]+)$', 1), '') as integer), 0){% endmacro %}
-{% macro scientific_digits(text) %}(repeat('0', 400) || regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1) || regexp_extract({{ text }}, '^[+-]?[0-9]+\.([0-9]+)', 1) || repeat('0', 400)){% endmacro %}
+{% macro scientific_digits(text) %}(repeat('0', 400) || regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1) || regexp_extract({{ text }}, '^[+-]?[0-9]+[.]([0-9]+)', 1) || repeat('0', 400)){% endmacro %}
 {% macro scientific_point(text) %}(400 + length(regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1)) + greatest(least({{ scientific_exponent(text) }}, 399), -399)){% endmacro %}
-{% macro scientific_whole(text) %}ltrim(substr({{ scientific_digits(text) }}, 1, {{ scientific_point(text) }}), '0'){% endmacro %}
-{% macro scientific_fraction(text) %}rtrim(substr({{ scientific_digits(text) }}, {{ scientific_point(text) }} + 1), '0'){% endmacro %}
+{% macro scientific_whole(text) %}trim(leading '0' from substr({{ scientific_digits(text) }}, 1, {{ scientific_point(text) }})){% endmacro %}
+{% macro scientific_fraction(text) %}trim(trailing '0' from substr({{ scientific_digits(text) }}, {{ scientific_point(text) }} + 1)){% endmacro %}
 
 -- A text that reads as a number, whether or not it can be held exactly.
 {% macro is_number(text) %}{{ adapter.dispatch('is_number', 'meterhouse')(text) }}{% endmacro %}
 {% macro duckdb__is_number(text) %}regexp_full_match({{ text }}, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?'){% endmacro %}
+{% macro spark__is_number(text) %}({{ text }} <> '' and regexp_extract({{ text }}, '^[+-]?[0-9]+([.][0-9]*)?([eE][+-]?[0-9]+)?', 0) = {{ text }}){% endmacro %}

@@ -4,9 +4,24 @@
 
 {% macro local_to_utc(local_timestamp, timezone) %}{{ adapter.dispatch('local_to_utc', 'meterhouse')(local_timestamp, timezone) }}{% endmacro %}
 {% macro duckdb__local_to_utc(local_timestamp, timezone) %}timezone('UTC', timezone({{ timezone }}, cast({{ local_timestamp }} as timestamp))){% endmacro %}
+-- A local time that happens twice is the later one, as in DuckDB; Spark would take the earlier.
+{% macro spark__local_to_utc(local_timestamp, timezone) %}
+    transform(
+        array(convert_timezone({{ timezone }}, 'UTC', cast({{ local_timestamp }} as timestamp_ntz))),
+        earlier -> case
+            when convert_timezone('UTC', {{ timezone }}, {{ one_day_later_offset('earlier', local_timestamp, timezone) }})
+                = cast({{ local_timestamp }} as timestamp_ntz)
+                then {{ one_day_later_offset('earlier', local_timestamp, timezone) }}
+            else earlier
+        end
+    )[0]
+{% endmacro %}
+-- The local time as if the zone's offset of a day later were in force.
+{% macro one_day_later_offset(instant, local_timestamp, timezone) %}cast({{ local_timestamp }} as timestamp_ntz) - (convert_timezone('UTC', {{ timezone }}, {{ instant }} + interval '1' day) - ({{ instant }} + interval '1' day)){% endmacro %}
 
 {% macro utc_to_local(instant, timezone) %}{{ adapter.dispatch('utc_to_local', 'meterhouse')(instant, timezone) }}{% endmacro %}
 {% macro duckdb__utc_to_local(instant, timezone) %}timezone({{ timezone }}, timezone('UTC', {{ instant }})){% endmacro %}
+{% macro spark__utc_to_local(instant, timezone) %}convert_timezone('UTC', {{ timezone }}, {{ instant }}){% endmacro %}
 
 -- A bare date is local midnight of the customer; with a time it is an instant, UTC without zone.
 {% macro bound_to_instant(text, timezone) %}
@@ -18,40 +33,61 @@
 
 {% macro text_to_instant(text) %}{{ adapter.dispatch('text_to_instant', 'meterhouse')(text) }}{% endmacro %}
 {% macro duckdb__text_to_instant(text) %}timezone('UTC', try_cast({{ text }} as timestamptz)){% endmacro %}
+-- Spark would also read a year alone, and take a time alone for one of today.
+{% macro spark__text_to_instant(text) %}
+    case
+        when {{ text }} rlike '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}'
+            then cast(try_cast({{ text }} as timestamp_ltz) as timestamp_ntz)
+    end
+{% endmacro %}
 
 {% macro add_months(date, months) %}{{ adapter.dispatch('add_months', 'meterhouse')(date, months) }}{% endmacro %}
 -- 31 January plus one month is 28 February; counted from the anchor, March is the 31st again.
 {% macro duckdb__add_months(date, months) %}cast({{ date }} + to_months(cast({{ months }} as integer)) as date){% endmacro %}
+{% macro spark__add_months(date, months) %}add_months({{ date }}, cast({{ months }} as integer)){% endmacro %}
 
 {% macro days_between(from_date, to_date) %}{{ adapter.dispatch('days_between', 'meterhouse')(from_date, to_date) }}{% endmacro %}
 {% macro duckdb__days_between(from_date, to_date) %}date_diff('day', {{ from_date }}, {{ to_date }}){% endmacro %}
+{% macro spark__days_between(from_date, to_date) %}cast(datediff({{ to_date }}, {{ from_date }}) as bigint){% endmacro %}
 
 {% macro months_between(from_date, to_date) %}{{ adapter.dispatch('months_between', 'meterhouse')(from_date, to_date) }}{% endmacro %}
 {% macro duckdb__months_between(from_date, to_date) %}date_diff('month', {{ from_date }}, {{ to_date }}){% endmacro %}
+{% macro spark__months_between(from_date, to_date) %}cast(12 * (year({{ to_date }}) - year({{ from_date }})) + month({{ to_date }}) - month({{ from_date }}) as bigint){% endmacro %}
 
 {% macro month_text(date) %}{{ adapter.dispatch('month_text', 'meterhouse')(date) }}{% endmacro %}
 {% macro duckdb__month_text(date) %}strftime({{ date }}, '%Y-%m'){% endmacro %}
+{% macro spark__month_text(date) %}date_format({{ date }}, 'yyyy-MM'){% endmacro %}
 
 -- One row per whole number from zero up to the expression, itself included.
 {% macro numbers_to(expression) %}{{ adapter.dispatch('numbers_to', 'meterhouse')(expression) }}{% endmacro %}
 {% macro duckdb__numbers_to(expression) %}unnest(range(0, cast({{ expression }} as bigint) + 1)){% endmacro %}
+{% macro spark__numbers_to(expression) %}explode(sequence(cast(0 as bigint), cast({{ expression }} as bigint))){% endmacro %}
 
-{% macro known_timezones() %}{{ adapter.dispatch('known_timezones', 'meterhouse')() }}{% endmacro %}
-{% macro duckdb__known_timezones() %}select distinct name as timezone from pg_timezone_names(){% endmacro %}
+-- Written out, because each engine knows names of its own beside those of IANA. Java does not
+-- know ROC, an old name of Asia/Taipei.
+{% macro known_timezones() %}
+    select timezone
+    from (values {% for name in modules.pytz.all_timezones if name != 'ROC' %}('{{ name }}'){{ ', ' if not loop.last }}{% endfor %}) as zones (timezone)
+{% endmacro %}
 
 {% macro sorted_list(expression) %}{{ adapter.dispatch('sorted_list', 'meterhouse')(expression) }}{% endmacro %}
 {% macro duckdb__sorted_list(expression) %}list({{ expression }} order by {{ expression }}){% endmacro %}
+{% macro spark__sorted_list(expression) %}array_sort(collect_list({{ expression }})){% endmacro %}
 
 -- The last cut that is not after the instant; null before the first.
 {% macro last_cut(cuts, instant) %}{{ adapter.dispatch('last_cut', 'meterhouse')(cuts, instant) }}{% endmacro %}
 {% macro duckdb__last_cut(cuts, instant) %}list_max(list_filter({{ cuts }}, lambda cut : cut <= {{ instant }})){% endmacro %}
+{% macro spark__last_cut(cuts, instant) %}array_max(filter({{ cuts }}, cut -> cut <= {{ instant }})){% endmacro %}
 
 {% macro add_days(date, days) %}{{ adapter.dispatch('add_days', 'meterhouse')(date, days) }}{% endmacro %}
 {% macro duckdb__add_days(date, days) %}cast({{ date }} + cast({{ days }} as integer) as date){% endmacro %}
+{% macro spark__add_days(date, days) %}date_add({{ date }}, cast({{ days }} as integer)){% endmacro %}
 
 -- 1 is Monday, 7 is Sunday.
 {% macro iso_weekday(date) %}{{ adapter.dispatch('iso_weekday', 'meterhouse')(date) }}{% endmacro %}
 {% macro duckdb__iso_weekday(date) %}cast(isodow({{ date }}) as integer){% endmacro %}
+{% macro spark__iso_weekday(date) %}cast(weekday({{ date }}) + 1 as integer){% endmacro %}
 
 {% macro microseconds_between(from_at, to_at) %}{{ adapter.dispatch('microseconds_between', 'meterhouse')(from_at, to_at) }}{% endmacro %}
 {% macro duckdb__microseconds_between(from_at, to_at) %}date_diff('microsecond', {{ from_at }}, {{ to_at }}){% endmacro %}
+{% macro spark__microseconds_between(from_at, to_at) %}timestampdiff(microsecond, {{ from_at }}, {{ to_at }}){% endmacro %}

@@ -21,8 +21,26 @@
     {{ as_quantity('(' ~ scaled_integer(quantity) ~ ' + ' ~ scaled_integer(package_size) ~ ' - 1) // ' ~ scaled_integer(package_size)) }}
 {% endmacro %}
 
+-- A quotient without remainder is exact; the remainder decides about one package more.
+{% macro spark__whole_packages(quantity, package_size) %}
+    {{ as_quantity('(' ~ quantity ~ ' - ' ~ quantity ~ ' % ' ~ package_size ~ ') / ' ~ package_size
+        ~ ' + case when ' ~ quantity ~ ' % ' ~ package_size ~ ' > 0 then 1 else 0 end') }}
+{% endmacro %}
+
 -- The digits of a decimal without its point: 1.50 at scale 12 is 1500000000000.
-{% macro scaled_integer(decimal) %}cast(replace(cast({{ decimal }} as string), '.', '') as hugeint){% endmacro %}
+{% macro scaled_integer(decimal) %}cast(replace(cast({{ decimal }} as string), '.', '') as {{ whole_number_type() }}){% endmacro %}
+
+{% macro whole_number_type() %}{{ adapter.dispatch('whole_number_type', 'meterhouse')() }}{% endmacro %}
+{% macro duckdb__whole_number_type() %}hugeint{% endmacro %}
+{% macro spark__whole_number_type() %}decimal(38, 0){% endmacro %}
+
+-- Whole numbers divided, what remains left aside; none may be negative.
+{% macro whole_quotient(dividend, divisor) %}{{ adapter.dispatch('whole_quotient', 'meterhouse')(dividend, divisor) }}{% endmacro %}
+{% macro duckdb__whole_quotient(dividend, divisor) %}(({{ dividend }}) // ({{ divisor }})){% endmacro %}
+-- Exact, since nothing remains. A divisor of 15 digits leaves room for quotients of 30.
+{% macro spark__whole_quotient(dividend, divisor) %}
+    cast((({{ dividend }}) - ({{ dividend }}) % ({{ divisor }})) / cast({{ divisor }} as decimal(15, 0)) as decimal(38, 0))
+{% endmacro %}
 
 {% macro share(amount, part, whole) %}{{ adapter.dispatch('share', 'meterhouse')(amount, part, whole) }}{% endmacro %}
 
@@ -34,6 +52,20 @@
         ~ ")) as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }})
 {% endmacro %}
 
+-- In two steps of long division, whole units and then 24 places: Spark rounds a quotient to the
+-- places its type has room for, which are too few.
+{% macro spark__share(amount, part, whole) %}
+    {% set product = 'cast(abs(' ~ as_price(amount) ~ ') * cast(' ~ part ~ ' as decimal(12, 0)) as ' ~ quantity_type() ~ ')' %}
+    {% set divisor = 'cast(' ~ whole ~ ' as decimal(12, 0))' %}
+    {% set rest = 'cast(' ~ product ~ ' % ' ~ divisor ~ ' as decimal(24, 12))' %}
+    {% set rest_digits = 'cast(' ~ rest ~ " * cast('1000000000000' as decimal(13, 0)) as decimal(24, 0))" %}
+    {% set numerator = '(' ~ rest_digits ~ " * cast('2000000000000' as decimal(13, 0)) + " ~ divisor ~ ')' %}
+    {% set twice = '(2 * ' ~ divisor ~ ')' %}
+    {{ as_amount('case when ' ~ amount ~ ' < 0 then -1 else 1 end * (try_cast((' ~ product ~ ' - ' ~ rest ~ ') / ' ~ divisor
+        ~ ' as ' ~ amount_type() ~ ') + ' ~ as_amount('cast((' ~ numerator ~ ' - ' ~ numerator ~ ' % ' ~ twice ~ ') / ' ~ twice
+        ~ " as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") ~ ')') }}
+{% endmacro %}
+
 -- amount * percent / 100, exact: the result needs two places more than the factors.
 {% macro percent_of(amount, percent) %}
     cast(cast({{ amount }} * cast({{ percent }} as decimal(12, 6)) as decimal(38, 12)) * cast('0.01' as decimal(2, 2)) as decimal(38, 14))
@@ -41,45 +73,50 @@
 
 {% macro try_product(factor, other_factor) %}{{ adapter.dispatch('try_product', 'meterhouse')(factor, other_factor) }}{% endmacro %}
 {% macro duckdb__try_product(factor, other_factor) %}try({{ as_amount(factor ~ ' * ' ~ other_factor) }}){% endmacro %}
+{% macro spark__try_product(factor, other_factor) %}try_cast(try_multiply({{ factor }}, {{ other_factor }}) as {{ amount_type() }}){% endmacro %}
 
 {% macro try_sum(amount, other_amount) %}{{ adapter.dispatch('try_sum', 'meterhouse')(amount, other_amount) }}{% endmacro %}
 {% macro duckdb__try_sum(amount, other_amount) %}try({{ as_amount(amount ~ ' + ' ~ other_amount) }}){% endmacro %}
+{% macro spark__try_sum(amount, other_amount) %}try_cast(try_add({{ amount }}, {{ other_amount }}) as {{ amount_type() }}){% endmacro %}
 
 -- One percent of a rate of at most 10 places, exact.
 {% macro hundredth(percent) %}{{ as_price(percent ~ " * cast('0.01' as decimal(2, 2))") }}{% endmacro %}
 
-{% macro quotient(quantity, divisor) %}{{ adapter.dispatch('quotient', 'meterhouse')(quantity, divisor) }}{% endmacro %}
-
 -- quantity (12 places) / whole number, half away from zero at the 12th place.
-{% macro duckdb__quotient(quantity, divisor) %}
-    {{ as_quantity("cast(sign(" ~ quantity ~ ") * ((abs(" ~ scaled_integer(quantity) ~ ") * 2 + (" ~ divisor
-        ~ ")) // (2 * (" ~ divisor ~ "))) as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
+{% macro quotient(quantity, divisor) %}
+    {%- set whole = 'cast(' ~ divisor ~ ' as ' ~ whole_number_type() ~ ')' -%}
+    {{ as_quantity(sign_of(quantity) ~ " * cast("
+        ~ whole_quotient("abs(" ~ scaled_integer(quantity) ~ ") * 2 + " ~ whole, '2 * ' ~ whole)
+        ~ " as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
 {% endmacro %}
 
 -- amount * part / whole towards zero at the 18th place: near enough to round money once, since
 -- cutting digits off never carries a value across a half. Part and whole have up to 6 places.
-{% macro share_of_money(amount, part, whole) %}{{ adapter.dispatch('share_of_money', 'meterhouse')(amount, part, whole) }}{% endmacro %}
-{% macro duckdb__share_of_money(amount, part, whole) %}
-    {{ as_amount("cast(sign(" ~ amount ~ ") * (abs(" ~ scaled_integer(as_money(amount)) ~ ") * "
-        ~ scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))') ~ " * 1000000000000::hugeint // "
-        ~ scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))')
-        ~ ") as decimal(38, 0)) * cast('0.000000000000000001' as decimal(18, 18))") }}
+{% macro share_of_money(amount, part, whole) %}
+    {%- set numerator = 'abs(' ~ scaled_integer(as_money(amount)) ~ ') * ' ~ scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))')
+        ~ " * cast('1000000000000' as " ~ whole_number_type() ~ ')' -%}
+    {{ as_amount(sign_of(amount) ~ " * cast("
+        ~ whole_quotient(numerator, scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))'))
+        ~ " as decimal(38, 0)) * cast('0.000000000000000001' as decimal(18, 18))") }}
 {% endmacro %}
 
 -- Sharing money out by the largest remainder: the whole minor units of amount * part / whole,
 -- and what is left of the next one, which only ranks the parts. None may be negative.
-{% macro whole_share(amount, part, whole, minor_units) %}{{ adapter.dispatch('whole_share', 'meterhouse')(amount, part, whole, minor_units) }}{% endmacro %}
-{% macro duckdb__whole_share(amount, part, whole, minor_units) %}
-    {{ as_money("cast(" ~ scaled_integer(as_money(amount)) ~ " * " ~ scaled_integer(as_money(part))
-        ~ " // (" ~ scaled_integer(as_money(whole)) ~ " * " ~ millionths(minor_units) ~ ") * "
-        ~ millionths(minor_units) ~ " as decimal(38, 0)) * cast('0.000001' as decimal(6, 6))") }}
+{% macro whole_share(amount, part, whole, minor_units) %}
+    {%- set units = whole_quotient(
+        scaled_integer(as_money(amount)) ~ ' * ' ~ scaled_integer(as_money(part)),
+        scaled_integer(as_money(whole)) ~ ' * ' ~ millionths(minor_units)
+    ) -%}
+    {{ as_money("cast(" ~ units ~ " * " ~ millionths(minor_units) ~ " as decimal(38, 0)) * cast('0.000001' as decimal(6, 6))") }}
 {% endmacro %}
 
-{% macro share_remainder(amount, part, whole, minor_units) %}{{ adapter.dispatch('share_remainder', 'meterhouse')(amount, part, whole, minor_units) }}{% endmacro %}
-{% macro duckdb__share_remainder(amount, part, whole, minor_units) %}
+{% macro share_remainder(amount, part, whole, minor_units) %}
     cast({{ scaled_integer(as_money(amount)) }} * {{ scaled_integer(as_money(part)) }}
         % ({{ scaled_integer(as_money(whole)) }} * {{ millionths(minor_units) }}) as decimal(38, 0))
 {% endmacro %}
+
+-- Of a decimal as a whole number; `sign` is floating point in Spark.
+{% macro sign_of(number) %}case when {{ number }} < 0 then -1 else 1 end{% endmacro %}
 
 -- How many millionths of the currency make one minor unit.
 {% macro millionths(minor_units) %}case {{ minor_units }} {% for places in range(7) %}when {{ places }} then {{ 10 ** (6 - places) }} {% endfor %}end{% endmacro %}

@@ -13,9 +13,8 @@
     {% set first_cut = last_cut('cuts.cut_ats', 'slices.first_event_at') %}
     {% set final_cut = last_cut('cuts.cut_ats', 'slices.last_event_at') %}
     {% set days = run_query(
-        "select distinct cast(event_at as date) as event_date from " ~ usage_events
-        ~ " where load_id > (select coalesce(max(metered_load_id), 0) from " ~ slices ~ ") "
-        ~ "union select event_date from (select event_date, count(*) as voided_count, 0 as metered_count from "
+        days_with_news(usage_events, slices)
+        ~ " union select event_date from (select event_date, count(*) as voided_count, 0 as metered_count from "
         ~ voids ~ " group by event_date union all select event_date, 0, sum(record_count)"
         ~ " from " ~ slices ~ " where event_state = 'voided' group by event_date) as voids"
         ~ " group by event_date having sum(voided_count) <> sum(metered_count) "
@@ -156,5 +155,45 @@
     {% if not execute or not is_incremental() %}
         {{ return(0) }}
     {% endif %}
-    {{ return(run_query('select coalesce(max(load_id), 0) from ' ~ this).columns[0].values()[0]) }}
+    {{ return(run_query(last_whole_load(this)).columns[0].values()[0]) }}
+{% endmacro %}
+
+-- Query of the newest load that the relation holds with all its repeats.
+{% macro last_whole_load(relation) %}{{ return(adapter.dispatch('last_whole_load', 'meterhouse')(relation)) }}{% endmacro %}
+{% macro duckdb__last_whole_load(relation) %}{{ return('select coalesce(max(load_id), 0) from ' ~ relation) }}{% endmacro %}
+-- Spark puts the loads in place one after the other, so a run that was killed may lack one.
+{% macro spark__last_whole_load(relation) %}
+    {{ return("select coalesce(min(case when landed.repeat_count <> coalesce(held.repeat_count, 0)"
+        ~ " then landed.load_id - 1 end), max(landed.load_id), 0) from"
+        ~ " (select load_id, count(*) as repeat_count from raw.repeated_events group by load_id) as landed"
+        ~ " left join (select load_id, count(*) as repeat_count from " ~ relation
+        ~ " group by load_id) as held on landed.load_id = held.load_id") }}
+{% endmacro %}
+
+-- How an incremental model adds the loads it has not read.
+{% macro appending_loads() %}{{ return(adapter.dispatch('appending_loads', 'meterhouse')()) }}{% endmacro %}
+{% macro duckdb__appending_loads() %}{{ return('append') }}{% endmacro %}
+-- A folder for each load, so that one begun and killed is written again and not twice.
+{% macro spark__appending_loads() %}{{ return('insert_overwrite') }}{% endmacro %}
+
+-- How an incremental model replaces the days it metered anew.
+{% macro replacing_days() %}{{ return(adapter.dispatch('replacing_days', 'meterhouse')()) }}{% endmacro %}
+{% macro duckdb__replacing_days() %}{{ return('delete+insert') }}{% endmacro %}
+-- A folder for each day; those of the days at hand are replaced, without a merge.
+{% macro spark__replacing_days() %}{{ return('insert_overwrite') }}{% endmacro %}
+
+-- Query of the days with events that are not metered yet.
+{% macro days_with_news(usage_events, slices) %}{{ return(adapter.dispatch('days_with_news', 'meterhouse')(usage_events, slices)) }}{% endmacro %}
+{% macro duckdb__days_with_news(usage_events, slices) %}
+    {{ return("select distinct cast(event_at as date) as event_date from " ~ usage_events
+        ~ " where load_id > (select coalesce(max(metered_load_id), 0) from " ~ slices ~ ")") }}
+{% endmacro %}
+-- Spark puts the days in place one after the other. Asked day by day, a run that was killed
+-- in the middle of it has metered only the days that are there.
+{% macro spark__days_with_news(usage_events, slices) %}
+    {{ return("select news.event_date from (select cast(event_at as date) as event_date,"
+        ~ " max(load_id) as load_id from " ~ usage_events ~ " group by cast(event_at as date)) as news"
+        ~ " left join (select event_date, max(metered_load_id) as metered_load_id from " ~ slices
+        ~ " group by event_date) as metered on news.event_date = metered.event_date"
+        ~ " where news.load_id > coalesce(metered.metered_load_id, 0)") }}
 {% endmacro %}

@@ -204,7 +204,7 @@ def test_no_sql_uses_floating_point_a_clock_or_chance() -> None:
 
 
 def test_every_macro_is_described_with_its_arguments(manifest: Any) -> None:
-    """``duckdb__x`` is what ``x`` means on that engine; only ``x`` is described."""
+    """``duckdb__x`` and ``spark__x`` are ``x`` on an engine; only ``x`` is described."""
     wrong = []
     for macro in manifest.macros.values():
         if macro.package_name != "meterhouse" or re.match(r"\w+?__", macro.name):
@@ -215,6 +215,31 @@ def test_every_macro_is_described_with_its_arguments(manifest: Any) -> None:
         described = [argument.name for argument in macro.arguments if argument.description]
         if not macro.description or described != [name for name in names if name]:
             wrong.append(macro.name)
+    assert wrong == []
+
+
+def test_every_dispatched_macro_has_a_form_for_each_engine(manifest: Any) -> None:
+    """A model would build on one engine and stop on the other."""
+    names = {m.name for m in manifest.macros.values() if m.package_name == "meterhouse"}
+    dispatched = {
+        name.split("__", 1)[1] for name in names if re.match(r"(duckdb|spark)__", name)
+    }
+    # What dbt itself dispatches needs a form only where its own does not do.
+    own = {name for name in dispatched if name in names}
+    missing = [f"{e}__{name}" for name in sorted(own) for e in ("duckdb", "spark")]
+    assert [name for name in missing if name not in names] == []
+
+
+def test_text_is_called_string() -> None:
+    """Spark knows no varchar without a length, and the model would stop there."""
+    files = [
+        path
+        for folder in ("dbt", "pricing_seeds")
+        for kind in ("*.sql", "*.yml")
+        for path in sorted((ROOT / folder).rglob(kind))
+    ]
+    assert len(files) > 100
+    wrong = [path.name for path in files if re.search(r"\bvarchar\b", path.read_text("utf-8"))]
     assert wrong == []
 
 

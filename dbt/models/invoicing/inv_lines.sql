@@ -33,8 +33,10 @@ included as (
         row_number() over (
             partition by invoice_id, tax_codes, tax_rate
             order by
-                line_order, subscription_id, charge_code, line_from_at, dimension_values, price_id,
-                discount_code, adjusted_billing_period, tax_category, line_type
+                line_order, subscription_id nulls last, charge_code nulls last,
+                line_from_at nulls last, dimension_values, price_id nulls last,
+                discount_code nulls last, adjusted_billing_period nulls last,
+                tax_category nulls last, line_type
         ) as position
 
     from priced_lines
@@ -125,7 +127,9 @@ select
     cast(row_number() over (
         partition by invoice_id
         order by
-            line_order, subscription_id, charge_code, line_from_at, dimension_values, price_id,
-            discount_code, adjusted_billing_period, tax_category, line_type, term_from_at
+            line_order, subscription_id nulls last, charge_code nulls last,
+            line_from_at nulls last, dimension_values, price_id nulls last,
+            discount_code nulls last, adjusted_billing_period nulls last,
+            tax_category nulls last, line_type, term_from_at nulls last
     ) as integer) as line_number
 from lines

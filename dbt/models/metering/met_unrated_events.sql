@@ -3,8 +3,9 @@
 -- of days whose hash is another one by now are left over; readers join met_unrated_days.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_days(),
     unique_key='event_date',
+    partition_by='event_date',
     on_schema_change='fail'
 ) }}
 with

@@ -4,8 +4,9 @@
 -- usage in it has other terms now.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_days(),
     unique_key='event_date',
+    partition_by='event_date',
     on_schema_change='fail'
 ) }}
 with

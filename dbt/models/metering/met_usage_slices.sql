@@ -4,8 +4,9 @@
 -- it, or when a slice of it no longer lies within one price, term, period and local day.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_days(),
     unique_key='event_date',
+    partition_by='event_date',
     on_schema_change='fail'
 ) }}
 -- depends_on: {{ ref('met_unique_values') }}

@@ -112,7 +112,7 @@ findings as (
         position,
         customer_id as record_id,
         'timezone' as field,
-        concat('''', timezone, ''' is unknown; UTC is used') as finding,
+        concat_ws('', '''', timezone, ''' is unknown; UTC is used') as finding,
         false as is_blocking
     from customers
     where position = last_position and not is_timezone_known
@@ -125,7 +125,7 @@ findings as (
         position,
         customer_id as record_id,
         'currency_code' as field,
-        concat('''', currency_code, ''' is not in currencies.csv') as finding,
+        concat_ws('', '''', currency_code, ''' is not in currencies.csv') as finding,
         false as is_blocking
     from customers
     where
@@ -141,7 +141,7 @@ findings as (
         position,
         customer_id as record_id,
         'parent_customer_id' as field,
-        concat('''', parent_customer_id, ''' does not exist; the customer is invoiced itself')
+        concat_ws('', '''', parent_customer_id, ''' does not exist; the customer is invoiced itself')
             as finding,
         false as is_blocking
     from customers
@@ -161,13 +161,13 @@ findings as (
         case unusable_field
             when 'subscription_id' then 'is empty; the row is left out'
             when 'customer_id'
-                then concat('''', customer_id, ''' is no customer; the row is left out')
+                then concat_ws('', '''', customer_id, ''' is no customer; the row is left out')
             when 'plan_code'
-                then concat('''', plan_code, ''' is not in plans.csv; the row is left out')
+                then concat_ws('', '''', plan_code, ''' is not in plans.csv; the row is left out')
             when 'started_at'
-                then concat('''', started_at, ''' cannot be read; the row is left out')
-            else concat(
-                '''', ended_at, ''' cannot be read or lies before the start; the row is left out'
+                then concat_ws('', '''', started_at, ''' cannot be read; the row is left out')
+            else concat_ws(
+                '', '''', ended_at, ''' cannot be read or lies before the start; the row is left out'
             )
         end as finding,
         -- Without its row, all that was invoiced to the subscription would be given back.
@@ -200,7 +200,7 @@ findings as (
         position,
         subscription_id as record_id,
         'billing_anchor' as field,
-        concat('''', billing_anchor, ''' is unknown; calendar is used') as finding,
+        concat_ws('', '''', billing_anchor, ''' is unknown; calendar is used') as finding,
         false as is_blocking
     from terms
     where is_current and billing_anchor not in ('calendar', 'anniversary')
@@ -226,7 +226,7 @@ findings as (
         position,
         subscription_id as record_id,
         'customer_id' as field,
-        concat('''', customer_id, ''' is in no newer customers file; it is billed as last seen')
+        concat_ws('', '''', customer_id, ''' is in no newer customers file; it is billed as last seen')
             as finding,
         false as is_blocking
     from terms
@@ -240,7 +240,7 @@ findings as (
         subjects.position,
         subjects.subject as record_id,
         'subscription_id' as field,
-        concat('''', subjects.subscription_id, ''' is no subscription; the alias means nobody')
+        concat_ws('', '''', subjects.subscription_id, ''' is no subscription; the alias means nobody')
             as finding,
         false as is_blocking
     from subjects

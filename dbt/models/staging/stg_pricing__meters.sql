@@ -130,8 +130,6 @@ select
     keeps_event_values,
     has_filtered_prices,
     has_time_bands,
-    md5(string_agg(meter_hash, '|') over (
-        partition by event_type order by meter_slot
-        rows between unbounded preceding and unbounded following
-    )) as event_type_hash
+    md5({{ joined_over('meter_hash', 'partition by event_type order by meter_slot
+        rows between unbounded preceding and unbounded following') }}) as event_type_hash
 from numbered

@@ -1,7 +1,12 @@
 -- Grain: one row per landed event that repeats the source and id of an earlier one, with content.
 -- Appended load by load: nothing that landed changes, and finding the content of a few events
 -- would read the whole history otherwise.
-{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy=appending_loads(),
+    partition_by='load_id',
+    on_schema_change='fail'
+) }}
 with
 
 repeats as (
