@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
@@ -108,7 +109,7 @@ def _run(job: str, period: str | None = None) -> None:
 def ingest() -> None:
     """Load whatever is new in the landing directory."""
     settings = _settings()
-    before = status_reading.last_load(settings.warehouse)
+    before = status_reading.last_load(settings)
     _run("ingest")
     _print_loads(settings, before)
 
@@ -181,15 +182,43 @@ def ui(port: int) -> None:
     )
 
 
+@cli.command("diff-engines")
+@_period_option
+def diff_engines(period: str) -> None:
+    """Bill what landed on DuckDB and on Spark, apart from the warehouse, and compare."""
+    from dagster_project.lib.engine_diff import bill_on_both, differing_rows
+
+    settings = _settings()
+    with (
+        _progress("diff-engines") as report,
+        TemporaryDirectory() as folder,
+        ExitStack() as stack,
+    ):
+        if not _is_verbose():
+            stack.enter_context(
+                redirect_stdout(stack.enter_context(Path(os.devnull).open("w")))
+            )
+        warehouses = bill_on_both(settings, period, Path(folder), report)
+        report("comparing the marts")
+        rows = differing_rows(*warehouses)
+    table = Table("Mart", "Only on", "Row", title="Differing rows")
+    for row in rows:
+        table.add_row(row.mart, row.engine, row.text)
+    if rows:
+        console.print(table)
+        raise SystemExit(1)
+    console.print(f"All marts of {period} are equal on both engines, row by row.")
+
+
 def _print_loads(settings: Settings, before: int) -> None:
     table = Table("Kind", "Files", "Records", "Events", "Rejected", title="Loaded")
-    for row in status_reading.loads_since(settings.warehouse, before):
+    for row in status_reading.loads_since(settings, before):
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
     if table.row_count:
         console.print(table)
     else:
         console.print("Nothing new in the landing directory.")
-    for path, error in status_reading.failed_files(settings.warehouse):
+    for path, error in status_reading.failed_files(settings):
         console.print(
             f"Could not be opened, will be tried again: {path}: {error}", markup=False
         )

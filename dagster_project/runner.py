@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project.lib.dagster_home import prepare_dagster_home
 from dagster_project.lib.settings import Settings
+from dagster_project.lib.spark_session import prepare_spark
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -49,6 +50,7 @@ class FailedCheck:
 
 def prepare(settings: Settings) -> None:
     """Point this process, and the dbt it starts, at the installation; imports come after."""
+    prepare_spark(settings)
     os.environ.update(settings.as_environment())
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
 

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -11,23 +12,26 @@ import duckdb
 from dagster_dbt import DbtCliResource
 
 from dagster_project.lib.dbt_project import link_dbt_project
+from dagster_project.lib.engines import warehouse_of
+from dagster_project.lib.ingest import IngestReport
 from dagster_project.lib.settings import DBT_PROJECT_DIR, Settings
-from dagster_project.lib.warehouse import open_warehouse, writer_lock
+from dagster_project.lib.spark_session import prepare_spark
+from dagster_project.lib.warehouse import writer_lock
 
 # Limited to one slot in dagster.yaml; every asset that writes the warehouse is in it.
 WAREHOUSE_POOL = "warehouse"
 OWNERS = ["team:billing"]
+Report = Callable[[str], None]
 settings = Settings.from_environment()
 
 
 class WarehouseResource(dg.ConfigurableResource):
-    """The embedded warehouse; a run that uses it is the only one that writes until it ends.
+    """The warehouse of the settings; a run that uses it is the only writer until it ends.
 
     The pool keeps apart the runs that Dagster queues. The lock keeps apart all others: a
     person's command, a test, a second installation of Dagster over the same file.
     """
 
-    path: str
     lock_file: str
 
     @contextmanager
@@ -44,12 +48,24 @@ class WarehouseResource(dg.ConfigurableResource):
             yield self
 
     def get_connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """Open the warehouse read-write, in UTC, for the length of a with block."""
-        return open_warehouse(Path(self.path))
+        """Open the warehouse, in UTC, for the length of a with block; to be read only."""
+        return warehouse_of(settings).connect()
+
+    def ingest(self, landing: Path, loaded_at: datetime, report: Report) -> IngestReport:
+        """Load what is new, all of it or nothing."""
+        return warehouse_of(settings).ingest(landing, loaded_at, report)
+
+    def issue(self, period: str, issued_at: datetime) -> int:
+        """Number and freeze the drafts of a billing period; returns how many."""
+        return warehouse_of(settings).issue(period, issued_at)
 
 
 def dbt_project_dir() -> Path:
-    """The installation's view of the dbt project: our models, its price book."""
+    """The installation's view of the dbt project: our models, its price book.
+
+    Raises: SettingsError if the engine cannot run here.
+    """
+    prepare_spark(settings)
     return link_dbt_project(DBT_PROJECT_DIR, settings.pricing_dir, settings.dbt_target_dir)
 
 
@@ -59,7 +75,7 @@ def make_dbt_resource() -> DbtCliResource:
     return DbtCliResource(
         project_dir=project_dir,
         profiles_dir=project_dir,
-        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        dbt_executable=str(Path(sys.executable).with_name("meterhouse-dbt")),
         global_config_flags=["--no-use-colors"],
     )
 
@@ -78,9 +94,7 @@ def resources() -> dg.Definitions:
     """What assets ask for by name."""
     return dg.Definitions(
         resources={
-            "warehouse": WarehouseResource(
-                path=str(settings.warehouse), lock_file=str(settings.writer_lock)
-            ),
+            "warehouse": WarehouseResource(lock_file=str(settings.writer_lock)),
             "dbt": make_dbt_resource(),
         },
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},

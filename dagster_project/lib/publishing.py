@@ -19,6 +19,8 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.lib.warehouse import table_names
+
 # A BI tool that opened the build before the last one goes on reading it.
 _BUILDS_KEPT = 2
 
@@ -48,14 +50,7 @@ def publish_marts(
     Raises:
         ValueError: If the schema has no tables, since an empty copy would look like no usage.
     """
-    tables = [
-        name
-        for (name,) in connection.execute(
-            "select table_name from information_schema.tables where table_schema = ?"
-            " and table_catalog = current_database() order by table_name",
-            [schema],
-        ).fetchall()
-    ]
+    tables = [name for owner, name in table_names(connection) if owner == schema]
     if not tables:
         raise ValueError(f"Schema {schema} has no tables to publish.")
     publish_dir.mkdir(parents=True, exist_ok=True)

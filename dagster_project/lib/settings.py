@@ -14,8 +14,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt"
 TEMPLATES_DIR = PROJECT_ROOT / "invoice_templates"
 
-TARGETS = ("duckdb", "spark")
-SUPPORTED_TARGETS = ("duckdb",)
+# The default name of the warehouse by engine: a file, or a folder of Parquet files.
+TARGETS = {"duckdb": "warehouse.duckdb", "spark": "warehouse.spark"}
 VARIABLES = (
     "METERHOUSE_DATA_DIR",
     "METERHOUSE_LANDING_DIR",
@@ -25,6 +25,16 @@ VARIABLES = (
     "METERHOUSE_PRICING_DIR",
     "METERHOUSE_TARGET",
     "METERHOUSE_FIRST_PERIOD",
+    # The embedded Spark
+    "METERHOUSE_SPARK_MASTER",
+    "METERHOUSE_SPARK_MEMORY",
+    # A Spark elsewhere; read by dbt/profiles.yml
+    "METERHOUSE_SPARK_METHOD",
+    "METERHOUSE_SPARK_HOST",
+    "METERHOUSE_SPARK_PORT",
+    "METERHOUSE_SPARK_USER",
+    "METERHOUSE_SPARK_TOKEN",
+    "METERHOUSE_SPARK_CLUSTER",
 )
 _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
@@ -59,6 +69,9 @@ class Settings:
     pricing_dir: Path
     target: str
     first_period: str
+    spark_method: str
+    spark_master: str
+    spark_memory: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -86,14 +99,10 @@ class Settings:
             raise SettingsError(
                 f"METERHOUSE_TARGET is {target!r}; it must be one of {', '.join(TARGETS)}."
             )
-        if target not in SUPPORTED_TARGETS:
-            raise SettingsError(
-                f"METERHOUSE_TARGET is {target!r}, which is not supported yet; use 'duckdb'."
-            )
         return cls(
             data_dir=data_dir,
             landing_dir=path("METERHOUSE_LANDING_DIR", data_dir / "landing"),
-            warehouse=path("METERHOUSE_WAREHOUSE", data_dir / "warehouse.duckdb"),
+            warehouse=path("METERHOUSE_WAREHOUSE", data_dir / TARGETS[target]),
             documents_dir=path("METERHOUSE_DOCUMENTS_DIR", data_dir / "documents"),
             publish_dir=path("METERHOUSE_PUBLISH_DIR", data_dir / "published"),
             pricing_dir=path("METERHOUSE_PRICING_DIR", PROJECT_ROOT / "pricing_seeds"),
@@ -101,6 +110,9 @@ class Settings:
             first_period=check_period(
                 environment.get("METERHOUSE_FIRST_PERIOD", "").strip() or "2020-01"
             ),
+            spark_method=environment.get("METERHOUSE_SPARK_METHOD", "").strip() or "session",
+            spark_master=environment.get("METERHOUSE_SPARK_MASTER", "").strip() or "local[*]",
+            spark_memory=environment.get("METERHOUSE_SPARK_MEMORY", "").strip() or "2g",
         )
 
     @property
@@ -117,6 +129,11 @@ class Settings:
     def dbt_target_dir(self) -> Path:
         """What dbt compiles and logs; apart from the project, so installations do not meet."""
         return self.data_dir / "dbt"
+
+    @property
+    def spark_conf_dir(self) -> Path:
+        """Configuration of the embedded Spark."""
+        return self.data_dir / "spark"
 
     @property
     def writer_lock(self) -> Path:
@@ -137,6 +154,10 @@ class Settings:
             "METERHOUSE_PRICING_DIR": str(self.pricing_dir),
             "METERHOUSE_TARGET": self.target,
             "METERHOUSE_FIRST_PERIOD": self.first_period,
+            "METERHOUSE_SPARK_METHOD": self.spark_method,
+            "METERHOUSE_SPARK_MASTER": self.spark_master,
+            "METERHOUSE_SPARK_MEMORY": self.spark_memory,
+            "SPARK_CONF_DIR": str(self.spark_conf_dir),
             "DBT_TARGET_PATH": str(self.dbt_target_dir / "target"),
             "DBT_LOG_PATH": str(self.dbt_target_dir / "logs"),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

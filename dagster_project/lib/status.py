@@ -6,13 +6,13 @@ Reads only. Amounts leave as text: a table shows them, nothing is computed from 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import duckdb
 
+from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.invoice_summary import invoice_counts, money_by_currency
 from dagster_project.lib.settings import Settings
-from dagster_project.lib.warehouse import open_warehouse
+from dagster_project.lib.warehouse import is_locked, open_warehouse, table_names
 
 # Repeats and records that cannot be read have no time of use that could be trusted.
 NO_PERIOD = "no period"
@@ -33,9 +33,9 @@ class PeriodRow:
     events_by_fate: dict[str, int] | None = field(default_factory=dict)
 
 
-def last_load(warehouse: Path) -> int:
+def last_load(settings: Settings) -> int:
     """Number of the last load, 0 before the first."""
-    with _readable(warehouse) as connection:
+    with _readable(settings) as connection:
         if connection is None or not _has_table(connection, "raw", "load_files"):
             return 0
         row = connection.execute(
@@ -44,9 +44,9 @@ def last_load(warehouse: Path) -> int:
     return int(row[0]) if row else 0
 
 
-def loads_since(warehouse: Path, load_id: int) -> list[tuple[str, int, int, int, int]]:
+def loads_since(settings: Settings, load_id: int) -> list[tuple[str, int, int, int, int]]:
     """Kind, files, records, events and rejects of what was loaded after ``load_id``."""
-    with _readable(warehouse) as connection:
+    with _readable(settings) as connection:
         if connection is None:
             return []
         rows = connection.execute(
@@ -58,9 +58,9 @@ def loads_since(warehouse: Path, load_id: int) -> list[tuple[str, int, int, int,
     return [(kind, *(int(value or 0) for value in counts)) for kind, *counts in rows]
 
 
-def failed_files(warehouse: Path) -> list[tuple[str, str]]:
+def failed_files(settings: Settings) -> list[tuple[str, str]]:
     """Path and error of the files that could not be opened at the last load."""
-    with _readable(warehouse) as connection:
+    with _readable(settings) as connection:
         if connection is None:
             return []
         return connection.execute(
@@ -73,7 +73,7 @@ def period_rows(settings: Settings, periods: list[str] | None) -> list[PeriodRow
 
     Read from the warehouse, or from the published marts while another run writes it.
     """
-    with _readable(settings.warehouse) as connection:
+    with _readable(settings) as connection:
         if connection is not None and _has_table(connection, "marts", "fct_invoices"):
             return _rows(connection, periods, "marts")
     published = settings.publish_dir / "marts.duckdb"
@@ -117,13 +117,17 @@ def _rows(
 
 
 @contextmanager
-def _readable(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection | None]:
+def _readable(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """The warehouse read-only, or None when it is not there or another run writes it."""
-    if not warehouse.exists():
+    warehouse = warehouse_of(settings)
+    # The files of Spark could be read any time, but while a run writes they do not belong
+    # together; a DuckDB file cannot be opened then.
+    is_busy = settings.target == "spark" and is_locked(settings.writer_lock)
+    if is_busy or not warehouse.exists:
         yield None
         return
     try:
-        opened = open_warehouse(warehouse, read_only=True, patience_seconds=3)
+        opened = warehouse.connect(read_only=True, patience_seconds=3)
         connection = opened.__enter__()
     except duckdb.IOException:
         yield None
@@ -135,8 +139,4 @@ def _readable(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection | None]:
 
 
 def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    row = connection.execute(
-        "select count(*) from duckdb_tables() where schema_name = ? and table_name = ?",
-        [schema, table],
-    ).fetchone()
-    return bool(row and row[0])
+    return (schema, table) in table_names(connection)

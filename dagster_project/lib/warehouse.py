@@ -66,3 +66,35 @@ def open_warehouse(
         yield connection
     finally:
         connection.close()
+
+
+def table_names(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Schema and name of every table and mart; other views would have to be run.
+
+    Except in memory: there the tables of Spark are views over its files.
+    """
+    return connection.execute(
+        "select schema_name, table_name from duckdb_tables()"
+        " where database_name = current_database() and not internal and not temporary"
+        " union all select schema_name, view_name from duckdb_views()"
+        " where database_name = current_database() and not internal and not temporary"
+        " and (database_name = 'memory' or schema_name = 'marts') order by all"
+    ).fetchall()
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
+    """Rows of a table; both engines keep the count beside it."""
+    row = connection.execute(f'select count(*) from {schema}."{table}"').fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_locked(lock_file: Path) -> bool:
+    """Whether a run holds the writer lock now."""
+    if not lock_file.exists():
+        return False
+    with lock_file.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -35,11 +35,12 @@
 {% macro spark__whole_number_type() %}decimal(38, 0){% endmacro %}
 
 -- Whole numbers divided, what remains left aside; none may be negative.
-{% macro whole_quotient(dividend, divisor) %}{{ adapter.dispatch('whole_quotient', 'meterhouse')(dividend, divisor) }}{% endmacro %}
-{% macro duckdb__whole_quotient(dividend, divisor) %}(({{ dividend }}) // ({{ divisor }})){% endmacro %}
--- Exact, since nothing remains. A divisor of 15 digits leaves room for quotients of 30.
-{% macro spark__whole_quotient(dividend, divisor) %}
-    cast((({{ dividend }}) - ({{ dividend }}) % ({{ divisor }})) / cast({{ divisor }} as decimal(15, 0)) as decimal(38, 0))
+{% macro whole_quotient(dividend, divisor, divisor_digits) %}{{ adapter.dispatch('whole_quotient', 'meterhouse')(dividend, divisor, divisor_digits) }}{% endmacro %}
+{% macro duckdb__whole_quotient(dividend, divisor, divisor_digits) %}(({{ dividend }}) // ({{ divisor }})){% endmacro %}
+-- Exact, since nothing remains. A divisor of 15 digits leaves room for quotients of 30, one of 38
+-- for quotients of 20.
+{% macro spark__whole_quotient(dividend, divisor, divisor_digits) %}
+    cast((({{ dividend }}) - ({{ dividend }}) % ({{ divisor }})) / cast({{ divisor }} as decimal({{ divisor_digits }}, 0)) as decimal(38, 0))
 {% endmacro %}
 
 {% macro share(amount, part, whole) %}{{ adapter.dispatch('share', 'meterhouse')(amount, part, whole) }}{% endmacro %}
@@ -86,7 +87,7 @@
 {% macro quotient(quantity, divisor) %}
     {%- set whole = 'cast(' ~ divisor ~ ' as ' ~ whole_number_type() ~ ')' -%}
     {{ as_quantity(sign_of(quantity) ~ " * cast("
-        ~ whole_quotient("abs(" ~ scaled_integer(quantity) ~ ") * 2 + " ~ whole, '2 * ' ~ whole)
+        ~ whole_quotient("abs(" ~ scaled_integer(quantity) ~ ") * 2 + " ~ whole, '2 * ' ~ whole, 15)
         ~ " as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
 {% endmacro %}
 
@@ -96,7 +97,7 @@
     {%- set numerator = 'abs(' ~ scaled_integer(as_money(amount)) ~ ') * ' ~ scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))')
         ~ " * cast('1000000000000' as " ~ whole_number_type() ~ ')' -%}
     {{ as_amount(sign_of(amount) ~ " * cast("
-        ~ whole_quotient(numerator, scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))'))
+        ~ whole_quotient(numerator, scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))'), 15)
         ~ " as decimal(38, 0)) * cast('0.000000000000000001' as decimal(18, 18))") }}
 {% endmacro %}
 
@@ -105,7 +106,7 @@
 {% macro whole_share(amount, part, whole, minor_units) %}
     {%- set units = whole_quotient(
         scaled_integer(as_money(amount)) ~ ' * ' ~ scaled_integer(as_money(part)),
-        scaled_integer(as_money(whole)) ~ ' * ' ~ millionths(minor_units)
+        scaled_integer(as_money(whole)) ~ ' * ' ~ millionths(minor_units), 38
     ) -%}
     {{ as_money("cast(" ~ units ~ " * " ~ millionths(minor_units) ~ " as decimal(38, 0)) * cast('0.000001' as decimal(6, 6))") }}
 {% endmacro %}

@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
-from dagster_project.lib.ingest import create_raw_tables, ingest_landing
 from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.warehouse import count_rows
 
 _RAW_TABLES = {
     "load_files": "The ledger of loads: every file that was loaded, with its counts.",
@@ -43,17 +43,11 @@ def landed_files(
 ) -> Iterator[dg.MaterializeResult]:
     """Load every file that landed and is not in the ledger, in one transaction."""
     settings.landing_dir.mkdir(parents=True, exist_ok=True)
+    report = warehouse.ingest(
+        settings.landing_dir, datetime.now(UTC).replace(tzinfo=None), context.log.info
+    )
     with warehouse.get_connection() as connection:
-        create_raw_tables(connection)
-        report = ingest_landing(
-            connection,
-            settings.landing_dir,
-            datetime.now(UTC).replace(tzinfo=None),
-            context.log.info,
-        )
-        row_counts = {
-            table: connection.table(f"raw.{table}").shape[0] for table in _RAW_TABLES
-        }
+        row_counts = {table: count_rows(connection, "raw", table) for table in _RAW_TABLES}
     for path, error in report.failed_files:
         context.log.warning(f"{path} could not be opened and will be tried again: {error}")
     added: dict[str, Any] = {

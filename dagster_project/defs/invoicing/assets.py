@@ -17,7 +17,6 @@ from dagster_project.lib.invoice_summary import (
     net_by_period,
     preview_table,
 )
-from dagster_project.lib.issuing import issue_period
 from dagster_project.lib.publishing import publish_marts
 from dagster_project.lib.revenue_plot import as_markdown_image, draw_amounts
 from dagster_project.lib.settings import TEMPLATES_DIR
@@ -55,8 +54,7 @@ def issued_invoices(
     marts are built again, so that readers see the drafts as issued.
     """
     period = context.partition_key
-    with warehouse.get_connection() as connection:
-        count = issue_period(connection, period, datetime.now(UTC).replace(tzinfo=None))
+    count = warehouse.issue(period, datetime.now(UTC).replace(tzinfo=None))
     context.log.info(f"Issued {count} documents of {period}.")
     if count:
         selection = ["--select", "path:models/invoicing path:models/marts"]

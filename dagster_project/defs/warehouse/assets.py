@@ -19,7 +19,7 @@ from dagster_project.defs.resources import (
     settings,
 )
 from dagster_project.lib.settings import DBT_PROJECT_DIR, PROJECT_ROOT
-from dagster_project.lib.warehouse import writer_lock
+from dagster_project.lib.warehouse import count_rows, table_names, writer_lock
 
 DBT_TARGET = settings.dbt_target_dir / "target"
 
@@ -104,7 +104,7 @@ def dbt_build(
         failure = error
     # Rows are counted once dbt has ended: while it writes, nobody else can open the file.
     with warehouse.get_connection() as connection:
-        row_counts = count_rows(connection)
+        row_counts = count_all_rows(connection)
     for result in results:
         name = _asset_name(context, result)
         if name in row_counts:
@@ -123,11 +123,10 @@ def _asset_name(context: dg.AssetExecutionContext, result: Any) -> str | None:
     return None
 
 
-def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows of every table that dbt makes and of every mart; other views have to be run."""
-    names = connection.execute(
-        "select table_schema, table_name from information_schema.tables"
-        " where table_schema not in ('raw', 'ledger', 'main')"
-        " and (table_type = 'BASE TABLE' or table_schema = 'marts')"
-    ).fetchall()
-    return {name: connection.table(f"{schema}.{name}").shape[0] for schema, name in names}
+def count_all_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows of every table that dbt makes and of every mart, by name."""
+    return {
+        name: count_rows(connection, schema, name)
+        for schema, name in table_names(connection)
+        if schema not in ("raw", "ledger", "main")
+    }

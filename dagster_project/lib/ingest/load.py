@@ -88,6 +88,7 @@ class Load:
     failed: dict[str, str]
     load_id: int = 0
     first_file_id: int = 0
+    earlier_events: str | None = None
     file_ids: dict[str, int] = field(default_factory=dict)
 
 
@@ -96,6 +97,7 @@ def ingest_landing(
     landing: Path,
     loaded_at: datetime,
     report: Callable[[str], None] = lambda _message: None,
+    earlier_events: str | None = None,
 ) -> IngestReport:
     """Load every new file of the landing directory in one transaction.
 
@@ -104,6 +106,8 @@ def ingest_landing(
         landing: the landing directory; may be missing or empty.
         loaded_at: the instant of the load; without a zone it is UTC.
         report: is told, in a short sentence, what is being done.
+        earlier_events: SQL of the events of earlier loads, when they are kept elsewhere; the
+            ones whose hash comes again are copied into `raw.usage_events` to be compared.
 
     Raises:
         Anything `report` raises, and engine errors; the warehouse is then as before.
@@ -119,7 +123,7 @@ def ingest_landing(
         connection.execute(
             f"attach '{str(folder / 'stage.duckdb').replace(chr(39), chr(39) * 2)}' as {STAGE}"
         )
-        return run(connection, landing, loaded_at, report, folder)
+        return run(connection, landing, loaded_at, report, folder, earlier_events)
     finally:
         connection.execute(f"set preserve_insertion_order = {keeps_order}")
         connection.execute(f"detach database if exists {STAGE}")
@@ -155,6 +159,7 @@ def run(
     loaded_at: datetime,
     report: Callable[[str], None],
     folder: Path,
+    earlier_events: str | None,
 ) -> IngestReport:
     """Stage, load and commit; the folder holds links, copies and the staging database."""
     known = {
@@ -199,6 +204,7 @@ def run(
         for batch in batches(files)
     ]
     load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
+    load.earlier_events = earlier_events
     while True:
         bad_group = attempt(load)
         if isinstance(bad_group, IngestReport):
@@ -376,6 +382,12 @@ def insert_repeats(load: Load) -> int:
     content are then compared exactly, content without regard to the order of keys.
     """
     execute = load.connection.execute
+    if load.earlier_events:
+        execute(
+            f"insert into raw.usage_events ({EVENT_COLUMNS}) select {EVENT_COLUMNS}"
+            f" from {load.earlier_events}"
+            " where event_hash in (select event_hash from raw.usage_events)"
+        )
     fresh = f"from raw.usage_events where file_id >= {load.first_file_id}"
     # Numbering the rows of a hash costs half of counting them.
     candidates = f"""

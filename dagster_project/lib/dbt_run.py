@@ -1,0 +1,85 @@
+"""Running dbt in this process, which is quicker than a command.
+
+What belongs here: one run over a warehouse, which is let go of at the end. Dagster starts dbt
+as a command of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dagster_project.dbt_command import keep_ansi_mode
+
+
+class DbtRunError(RuntimeError):
+    """A run in which a model, test or seed did not succeed; the message names them."""
+
+
+def run_dbt(
+    arguments: Sequence[str], project: Path, target: str, warehouse: Path, period: str
+) -> list[Any]:
+    """Run one dbt command.
+
+    Args:
+        arguments: The command and its options, such as ``["build", "--full-refresh"]``.
+        project: Folder made by ``link_dbt_project``; dbt compiles into its sibling ``target``.
+        target: ``duckdb`` or ``spark``.
+        warehouse: The DuckDB file, or the folder of the Spark warehouse.
+        period: Billing period up to which drafts are made, ``YYYY-MM``.
+    Returns: What dbt says about each node, in its own records.
+    Raises: DbtRunError if anything failed.
+    """
+    from dbt.adapters.factory import cleanup_connections, reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    keep_ansi_mode()
+    command = ["--quiet", "--log-level-file", "none", *arguments]
+    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
+    command += ["--target-path", str(project.parent / "target")]
+    command += ["--log-path", str(project.parent / "logs")]
+    command += ["--vars", json.dumps({"billing_period": period})]
+    with _environment(METERHOUSE_WAREHOUSE=str(warehouse), METERHOUSE_TARGET=target):
+        try:
+            outcome = dbtRunner().invoke(command)
+        finally:
+            cleanup_connections()
+            reset_adapters()
+            if target == "duckdb":
+                _close_duckdb()
+    results = list(getattr(outcome.result, "results", []))
+    failures = [
+        f"{node.node.name}: {node.status} {node.message}"
+        for node in results
+        if node.status not in ("success", "pass", "skipped", "no-op")
+    ]
+    if not outcome.success:
+        raise DbtRunError("\n".join(failures) or str(outcome.exception))
+    return results
+
+
+def _close_duckdb() -> None:
+    """The adapter keeps the file open for the life of the process otherwise."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager._ENV = None
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
