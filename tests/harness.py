@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.adapters.factory import cleanup_connections, reset_adapters
-from dbt.cli.main import dbtRunner
 
 from dagster_project.lib.dbt_project import link_dbt_project
-from dagster_project.lib.ingest import ingest_landing
-from dagster_project.lib.issuing import issue_period
+from dagster_project.lib.dbt_run import run_dbt
+from dagster_project.lib.engines import DuckDBWarehouse, Warehouse
 from dagster_project.lib.price_book import check_price_book
-from dagster_project.lib.warehouse import open_warehouse
+from dagster_project.lib.settings import TARGETS
+from dagster_project.lib.spark_warehouse import SparkWarehouse
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOADED_AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -310,6 +307,7 @@ class Installation:
 
     folder: Path
     dbt_folder: Path
+    target: str = "duckdb"
 
     @property
     def landing(self) -> Path:
@@ -318,8 +316,15 @@ class Installation:
 
     @property
     def warehouse(self) -> Path:
-        """The DuckDB file."""
-        return self.folder / "warehouse.duckdb"
+        """The DuckDB file, or the folder of the Spark warehouse."""
+        return self.folder / TARGETS[self.target]
+
+    @property
+    def store(self) -> Warehouse:
+        """The warehouse as the product sees it."""
+        if self.target == "spark":
+            return SparkWarehouse(self.warehouse)
+        return DuckDBWarehouse(self.warehouse)
 
     @property
     def pricing(self) -> Path:
@@ -385,8 +390,7 @@ class Installation:
 
     def ingest(self, loaded_at: datetime = LOADED_AT) -> None:
         """Load what is new in the landing directory."""
-        with open_warehouse(self.warehouse) as connection:
-            report = ingest_landing(connection, self.landing, loaded_at)
+        report = self.store.ingest(self.landing, loaded_at, lambda _message: None)
         assert report.failed_files == []
 
     def dbt_build(self, period: str = "2026-03", *arguments: str) -> None:
@@ -396,40 +400,12 @@ class Installation:
         run, so that dbt parses the project once.
         """
         project = link_dbt_project(REPOSITORY / "dbt", self.pricing, self.dbt_folder)
-        link = self.dbt_folder / "warehouse.duckdb"
+        link = self.dbt_folder / self.warehouse.name
+        if link.is_symlink() and link.readlink() != self.warehouse and self.target == "spark":
+            forget_spark_tables()
         link.unlink(missing_ok=True)
         link.symlink_to(self.warehouse)
-        with _environment(METERHOUSE_WAREHOUSE=str(link)):
-            try:
-                result = dbtRunner().invoke(
-                    [
-                        *(
-                            "--quiet",
-                            "--log-level-file",
-                            "none",
-                            "build",
-                            "--project-dir",
-                            str(project),
-                        ),
-                        *("--profiles-dir", str(project)),
-                        *("--target-path", str(self.dbt_folder / "target")),
-                        *("--log-path", str(self.dbt_folder / "logs")),
-                        *("--vars", json.dumps({"billing_period": period}), *arguments),
-                    ]
-                )
-            finally:
-                cleanup_connections()
-                reset_adapters()
-                # The adapter keeps the file open for the life of the process otherwise.
-                if DuckDBConnectionManager._ENV is not None:
-                    DuckDBConnectionManager._ENV.close()
-                    DuckDBConnectionManager._ENV = None
-        failures = [
-            f"{node.node.name}: {node.status} {node.message}"
-            for node in getattr(result.result, "results", [])
-            if node.status not in ("success", "pass", "skipped", "no-op")
-        ]
-        assert result.success, result.exception or "\n".join(failures)
+        run_dbt(["build", *arguments], project, self.target, link, period)
 
     def bill(self, period: str = "2026-03", *arguments: str) -> None:
         """Ingest and build."""
@@ -438,13 +414,12 @@ class Installation:
 
     def issue(self, period: str, issued_at: datetime = LOADED_AT) -> int:
         """Issue the drafts of a period; the marts show it after the next build."""
-        with open_warehouse(self.warehouse) as connection:
-            return issue_period(connection, period, issued_at)
+        return self.store.issue(period, issued_at)
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the warehouse for reading."""
-        with open_warehouse(self.warehouse, read_only=True) as connection:
+        with self.store.connect() as connection:
             yield connection
 
     def rows(self, sql: str, parameters: Iterable[Any] = ()) -> list[dict[str, Any]]:
@@ -462,6 +437,7 @@ def build(
     dbt_folder: Path,
     period: str = "2026-03",
     loaded_at: datetime = LOADED_AT,
+    target: str = "duckdb",
 ) -> Installation:
     """Land a scenario in an empty folder and bill it.
 
@@ -471,8 +447,9 @@ def build(
         dbt_folder: Folder of the linked dbt project, one per test run and process.
         period: Billing period up to which drafts are made, ``YYYY-MM``.
         loaded_at: UTC instant of the load.
+        target: The engine.
     """
-    installation = Installation(folder, dbt_folder)
+    installation = Installation(folder, dbt_folder, target)
     folder.mkdir(parents=True, exist_ok=True)
     installation.write_price_book(scenario)
     installation.land(scenario)
@@ -481,15 +458,12 @@ def build(
     return installation
 
 
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def forget_spark_tables() -> None:
+    """Empty the catalogue of this process's Spark; another installation has other tables."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    assert session is not None
+    for database in session.catalog.listDatabases():
+        if database.name != "default":
+            session.sql(f"drop database {database.name} cascade")

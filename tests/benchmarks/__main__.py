@@ -3,6 +3,7 @@
 1. From landing to drafted invoices, against a hand-written DuckDB script doing load +
    deduplicate + aggregate + rate on the same files under the same memory limit.
 2. A day of usage added to twelve months, against a day added to one month.
+3. The month on Spark with one and with two cores, against DuckDB.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from dagster_project.lib.engines import DuckDBWarehouse
+from dagster_project.lib.spark_warehouse import SparkWarehouse
 from tests.benchmarks.worker import REPOSITORY
 from tests.benchmarks.workload import Usage, write_accounts, write_price_book, write_usage
 
@@ -54,7 +56,13 @@ class Bench:
     console: Console
 
     def measure(
-        self, name: str, kind: str, landing: Path, period: str, warehouse: Path
+        self,
+        name: str,
+        kind: str,
+        landing: Path,
+        period: str,
+        warehouse: Path,
+        master: str = "",
     ) -> Measured:
         """Run one worker process.
 
@@ -70,6 +78,7 @@ class Bench:
                     "folder": str(self.folder / "work"),
                     "memory_limit": self.memory_limit,
                     "period": period,
+                    "master": master,
                 }
             )
         )
@@ -83,7 +92,8 @@ class Bench:
         if process.returncode:
             raise RuntimeError(f"{name}: the worker ended with {process.returncode}")
         outcome = json.loads(job.read_text())
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        store = SparkWarehouse(warehouse) if kind == "spark" else DuckDBWarehouse(warehouse)
+        with store.connect(read_only=True) as connection:
             row = connection.execute(
                 "select coalesce(sum(net_amount), 0) from marts.fct_invoices"
                 " where billing_period = ?",
@@ -140,6 +150,34 @@ def bench_month(bench: Bench, parquet_count: int, ndjson_count: int) -> list[Mea
     return runs
 
 
+def bench_spark(bench: Bench, parquet_count: int, ndjson_count: int) -> list[Measured]:
+    """Measure the month on DuckDB and on Spark with one and two cores.
+
+    Raises: RuntimeError if the engines do not bill the same.
+    """
+    landing = bench.folder / "month"
+    if not landing.exists():
+        write_accounts(landing, FIRST_DAY)
+        bench.console.print(f"writing {parquet_count + ndjson_count:,} events")
+        parquet = Usage("parquet", parquet_count, FIRST_DAY, 30, "p")
+        write_usage(landing, parquet)
+        write_usage(
+            landing,
+            replace(parquet, file_format="ndjson", event_count=ndjson_count, prefix="n"),
+        )
+    runs = [
+        bench.measure(name, kind, landing, "2025-01", bench.folder / place, master)
+        for name, kind, place, master in (
+            ("DuckDB", "product", "engines.duckdb", ""),
+            ("Spark, 1 core", "spark", "one.spark", "local[1]"),
+            ("Spark, 2 cores", "spark", "two.spark", "local[2]"),
+        )
+    ]
+    if len({run.net_amount for run in runs}) > 1:
+        raise RuntimeError(f"the engines bill {[str(run.net_amount) for run in runs]}")
+    return runs
+
+
 def bench_day(bench: Bench, months: int, daily_count: int) -> Measured:
     """Measure the load and build of one day after `months` months are billed."""
     landing = bench.folder / f"history-{months}"
@@ -191,6 +229,40 @@ def month_table(runs: list[Measured], title: str) -> Table:
     return table
 
 
+def spark_table(runs: list[Measured], title: str) -> Table:
+    """Compare the engines, and Spark with itself on twice the cores."""
+    duck, one, two = runs
+    table = Table(
+        "", "wall time", "ingest", "build", "processor time", "peak memory", title=title
+    )
+    for run in runs:
+        table.add_row(
+            run.name,
+            f"{run.seconds:.1f} s",
+            f"{run.phases['ingest']:.1f} s",
+            f"{run.phases['dbt']:.1f} s",
+            f"{run.processor_seconds:.1f} s",
+            f"{run.peak_bytes / GIB:.2f} GiB",
+        )
+    table.add_row(
+        "Spark on 2 cores to DuckDB",
+        f"{two.seconds / duck.seconds:.2f} ×",
+        f"{two.phases['ingest'] / duck.phases['ingest']:.2f} ×",
+        f"{two.phases['dbt'] / duck.phases['dbt']:.2f} ×",
+        f"{two.processor_seconds / duck.processor_seconds:.2f} ×",
+        f"{two.peak_bytes / duck.peak_bytes:.2f} ×",
+    )
+    table.add_row(
+        "quicker on 2 cores than on 1",
+        f"{one.seconds / two.seconds:.2f} ×",
+        "",
+        f"{one.phases['dbt'] / two.phases['dbt']:.2f} ×",
+        "",
+        "",
+    )
+    return table
+
+
 def day_table(short: Measured, long: Measured, title: str) -> Table:
     """Compare a day added to a short and to a long history."""
     table = Table(
@@ -224,7 +296,7 @@ def main() -> None:
     parser.add_argument("--ndjson-events", type=int, default=2_000_000)
     parser.add_argument("--daily-events", type=int, default=100_000)
     parser.add_argument("--memory-limit", default="3GB")
-    parser.add_argument("--only", choices=["month", "day"])
+    parser.add_argument("--only", choices=["month", "day", "spark"])
     parser.add_argument(
         "--folder", type=Path, help="where files go; a temporary one if absent"
     )
@@ -235,13 +307,17 @@ def main() -> None:
         bench = Bench(Path(name), options.memory_limit, console)
         write_price_book(REPOSITORY / "pricing_seeds", bench.folder / "pricing")
         (bench.folder / "work").mkdir()
-        if options.only != "day":
+        if options.only in (None, "month"):
             runs = bench_month(bench, options.parquet_events, options.ndjson_events)
             title = (
                 f"{options.parquet_events:,} Parquet + {options.ndjson_events:,} NDJSON events"
             )
             tables.append(month_table(runs, title))
-        if options.only != "month":
+        if options.only in (None, "spark"):
+            runs = bench_spark(bench, options.parquet_events, options.ndjson_events)
+            events = options.parquet_events + options.ndjson_events
+            tables.append(spark_table(runs, f"{events:,} events on both engines"))
+        if options.only in (None, "day"):
             short, long = (
                 bench_day(bench, months, options.daily_events) for months in (1, 12)
             )

@@ -1,6 +1,6 @@
 """One measured run in a process of its own: the product, or the script it is compared with.
 
-Usage: python -m tests.benchmarks.worker product|reference JOB.json
+Usage: python -m tests.benchmarks.worker product|spark|reference JOB.json
 The job is read from, and the outcome with its phases written back to, the same file.
 """
 
@@ -58,6 +58,36 @@ def run_product(job: dict[str, Any]) -> dict[str, Any]:
     return {"phases": phases, "models": models}
 
 
+def run_spark(job: dict[str, Any]) -> dict[str, Any]:
+    """The same as the product on an embedded Spark with the master of the job."""
+    from dagster_project.lib.dbt_project import link_dbt_project
+    from dagster_project.lib.dbt_run import run_dbt
+    from dagster_project.lib.spark_session import write_spark_conf
+    from dagster_project.lib.spark_warehouse import SparkWarehouse
+
+    folder, warehouse = Path(job["folder"]) / "spark", SparkWarehouse(Path(job["warehouse"]))
+    phases: dict[str, float] = {}
+    with timed(phases, "ingest"):
+        warehouse.ingest(Path(job["landing"]), datetime.now(UTC), lambda _message: None)
+    memory = job["memory_limit"].lower().removesuffix("b")
+    write_spark_conf(folder / "conf", warehouse.path, job["master"], memory)
+    os.environ["SPARK_CONF_DIR"] = str(folder / "conf")
+    project = link_dbt_project(REPOSITORY / "dbt", Path(job["pricing"]), folder / "dbt")
+    arguments = ["build", "--exclude-resource-types", "test", "unit_test"]
+    with timed(phases, "dbt"):
+        results = run_dbt(arguments, project, "spark", warehouse.path, job["period"])
+    # Waited for, so that its processor time and memory are counted with this process.
+    from pyspark import SparkContext
+
+    virtual_machine = SparkContext._gateway.proc
+    virtual_machine.stdin.close()
+    virtual_machine.wait()
+    return {
+        "phases": phases,
+        "models": {result.node.name: result.execution_time for result in results},
+    }
+
+
 def run_reference(job: dict[str, Any]) -> dict[str, Any]:
     """Load, deduplicate, aggregate and rate, as short as DuckDB allows."""
     import duckdb
@@ -112,7 +142,8 @@ def main() -> None:
     """Run the job named on the command line."""
     kind, path = sys.argv[1], Path(sys.argv[2])
     job = json.loads(path.read_text())
-    outcome = {"product": run_product, "reference": run_reference}[kind](job)
+    runs = {"product": run_product, "spark": run_spark, "reference": run_reference}
+    outcome = runs[kind](job)
     path.write_text(json.dumps(job | outcome))
 
 

@@ -27,6 +27,15 @@ def test_nothing_set_means_the_folders_of_the_project() -> None:
     assert (settings.target, settings.first_period) == ("duckdb", "2020-01")
 
 
+def test_each_engine_has_a_warehouse_of_its_own() -> None:
+    """A change of engine must not open the file of one with the other."""
+    settings = Settings.from_environment(
+        {"METERHOUSE_TARGET": "spark", "METERHOUSE_DATA_DIR": "/srv/billing"}
+    )
+    assert settings.warehouse == Path("/srv/billing/warehouse.spark")
+    assert settings.spark_conf_dir.is_relative_to(settings.data_dir)
+
+
 def test_relative_paths_are_made_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,7 +55,7 @@ def test_relative_paths_are_made_absolute(
     [
         ("METERHOUSE_DATADIR", "/srv"),
         ("METERHOUSE_TARGET", "postgres"),
-        ("METERHOUSE_TARGET", "spark"),
+        ("METERHOUSE_SPARK_MASTERS", "local[2]"),
         ("METERHOUSE_FIRST_PERIOD", "2026-13"),
     ],
 )

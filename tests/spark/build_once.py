@@ -1,0 +1,18 @@
+"""One Spark build in a process of its own, to be killed: python -m tests.spark.build_once."""
+
+import sys
+from pathlib import Path
+
+from dagster_project.lib.dbt_run import run_dbt
+from dagster_project.lib.spark_session import ONE_COMPILER, write_spark_conf
+
+if __name__ == "__main__":
+    project, warehouse, conf = map(Path, sys.argv[1:])
+    write_spark_conf(conf, warehouse, "local[2]", "1g", ONE_COMPILER)
+    run_dbt(
+        ["build", "--exclude-resource-types", "test", "unit_test"],
+        project,
+        "spark",
+        warehouse,
+        "2026-03",
+    )

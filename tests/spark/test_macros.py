@@ -1,0 +1,354 @@
+"""Every macro that has a form for each engine gives the same on both.
+
+What belongs here: expressions with their result, written once. A case is SQL with Jinja.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dagster_project.lib.dbt_project import link_dbt_project
+from dagster_project.lib.dbt_run import DbtRunError, run_dbt
+from dagster_project.lib.settings import TARGETS
+from tests.harness import REPOSITORY
+
+Q = "decimal(38, 12)"
+PARSED = {
+    "0": "0.000000000000",
+    "12": "12.000000000000",
+    "-12.5": "-12.500000000000",
+    "+7": "7.000000000000",
+    "99999999999999999999999999.999999999999": "99999999999999999999999999.999999999999",
+    "100000000000000000000000000": None,
+    "0.0000000000001": None,
+    "0.0000000000010": "0.000000000001",
+    "0012.5000000000000": "12.500000000000",
+    "4.0E-7": "0.000000400000",
+    "1e3": "1000.000000000000",
+    "1E+25": "10000000000000000000000000.000000000000",
+    "1e26": None,
+    "1e-13": None,
+    "-1.5e1": "-15.000000000000",
+    "5.": "5.000000000000",
+    ".5": None,
+    "": None,
+    "x": None,
+    "1 ": None,
+    "1,5": None,
+    "0x10": None,
+    "NaN": None,
+    "1e999": None,
+}
+NUMBERS = {
+    "1": "true",
+    "1.": "true",
+    "-1.5E+99999": "true",
+    "e5": "false",
+    "": "false",
+    "1e": "false",
+    "1x": "false",
+    "１": "false",
+}
+
+
+def literal(text: str) -> str:
+    """SQL of a text, doubled quotes; Jinja hands it to the macro as an expression."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def called(macro: str, *arguments: str) -> str:
+    """Jinja that calls a macro with SQL expressions."""
+    return "{{ " + macro + "(" + ", ".join(repr(argument) for argument in arguments) + ") }}"
+
+
+def decimal(text: str, kind: str = Q) -> str:
+    """SQL of a decimal of a type."""
+    return f"cast('{text}' as {kind})"
+
+
+def of_rows(aggregate: str, *rows: str) -> str:
+    """An aggregate over the column x of some rows."""
+    values = ", ".join(f"({row})" for row in rows)
+    return f"(select {aggregate} from (values {values}) as t (x))"
+
+
+CASES: list[tuple[str, str | None]] = [
+    *(
+        (called("parse_quantity", literal(text)), expected)
+        for text, expected in PARSED.items()
+    ),
+    (called("parse_quantity", "concat('1', chr(10))"), None),
+    *((called("is_number", literal(text)), expected) for text, expected in NUMBERS.items()),
+    (called("is_number", "concat('1', chr(10))"), "false"),
+    # Arithmetic
+    (called("whole_packages", decimal("0.001"), decimal("1000")), "1.000000000000"),
+    (called("whole_packages", decimal("1000"), decimal("1000")), "1.000000000000"),
+    (
+        called("whole_packages", decimal("1000.000000000001"), decimal("1000")),
+        "2.000000000000",
+    ),
+    (
+        called("whole_packages", decimal("1"), decimal("0.000000000003")),
+        "333333333334.000000000000",
+    ),
+    (
+        called("whole_packages", decimal("99999999999999999999"), decimal("1")),
+        "99999999999999999999.000000000000",
+    ),
+    (called("share", decimal("1"), "10", "30"), "0.333333333333333333333333"),
+    (called("share", decimal("2"), "10", "30"), "0.666666666666666666666667"),
+    (called("share", decimal("-2"), "10", "30"), "-0.666666666666666666666667"),
+    (called("share", decimal("25"), "22", "31"), "17.741935483870967741935484"),
+    (called("share", decimal("0.000000000001"), "1", "2"), "0.000000000000500000000000"),
+    (called("share", decimal("0"), "1", "31"), "0.000000000000000000000000"),
+    (
+        called("share", decimal("123456789.123456789012"), "365", "366"),
+        "123119475.491971934397213114754098",
+    ),
+    (
+        called(
+            "percent_of",
+            decimal("100.005", "decimal(28, 6)"),
+            decimal("19", "decimal(26, 12)"),
+        ),
+        "19.000950000000000000000000",
+    ),
+    (called("round_up_to", decimal("60.2"), decimal("1")), "61.000000000000"),
+    (called("round_up_to", decimal("-60.2"), decimal("1")), "-61.000000000000"),
+    (called("round_to_minor_units", decimal("2.345", "decimal(38, 24)"), "2"), "2.350000"),
+    (called("round_to_minor_units", decimal("-2.345", "decimal(38, 24)"), "2"), "-2.350000"),
+    (called("round_to_minor_units", decimal("2.5", "decimal(38, 24)"), "0"), "3.000000"),
+    (
+        (
+            f"cast({decimal('99999999999999999999999999.999999999999')}"
+            f" * {decimal('0.000000000001', 'decimal(26, 12)')} as decimal(38, 24))"
+        ),
+        "99999999999999.999999999999999999999999",
+    ),
+    (
+        called(
+            "try_product",
+            decimal("99999999999999999999999999"),
+            decimal("1", "decimal(26, 12)"),
+        ),
+        None,
+    ),
+    (
+        called("try_product", decimal("99999999999999"), decimal("1", "decimal(26, 12)")),
+        "99999999999999.000000000000000000000000",
+    ),
+    (
+        called(
+            "try_sum",
+            decimal("99999999999999", "decimal(38, 0)"),
+            decimal("0.5", "decimal(38, 24)"),
+        ),
+        "99999999999999.500000000000000000000000",
+    ),
+    (
+        called(
+            "try_sum",
+            decimal("99999999999999", "decimal(38, 0)"),
+            decimal("1", "decimal(38, 24)"),
+        ),
+        None,
+    ),
+    # Text
+    (called("json_text_by_name", literal('{"a": "x\\"y", "b": null}'), literal("a")), 'x"y'),
+    (called("json_text_by_name", literal('{"a": "x", "b": null}'), literal("b")), None),
+    (
+        "(select max(part) from (select {{ split_rows(\"'a;b|c'\", ';') }} as part) as t)",
+        "b|c",
+    ),
+    ("(select count(*) from (select {{ split_rows(\"'a;b|c'\", '|') }} as part) as t)", "2"),
+    (
+        called("sha256", literal("é")),
+        "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c",
+    ),
+    ('{{ sql_text("it\'s \\\\ a \\\\n") }}', "it's \\ a \\n"),
+    (called("json_quoted", literal('a"b/é')), '"a\\"b/é"'),
+    (
+        called("json_quoted", "concat(chr(27), chr(127), chr(10), chr(9), '\x85\u2028')"),
+        '"\\u001B\x7f\\n\\t\x85\u2028"',
+    ),
+    (called("json_quoted", "chr(92)"), '"\\\\"'),
+    (called("json_quoted", "''"), '""'),
+    (called("json_quoted", "cast(null as string)"), "null"),
+    # Dates
+    (called("add_months", "cast('2026-01-31' as date)", "1"), "2026-02-28"),
+    (called("add_months", "cast('2026-01-31' as date)", "2"), "2026-03-31"),
+    (called("add_months", "cast('2026-02-28' as date)", "1"), "2026-03-28"),
+    (called("add_months", "cast('2024-02-29' as date)", "12"), "2025-02-28"),
+    (called("add_days", "cast('2024-02-28' as date)", "2"), "2024-03-01"),
+    (called("days_between", "cast('2024-02-28' as date)", "cast('2024-03-01' as date)"), "2"),
+    (called("days_between", "cast('2024-03-01' as date)", "cast('2024-02-28' as date)"), "-2"),
+    (
+        called("months_between", "cast('2025-12-31' as date)", "cast('2026-02-01' as date)"),
+        "2",
+    ),
+    (called("month_text", "cast('2026-02-01' as date)"), "2026-02"),
+    (called("iso_weekday", "cast('2026-11-23' as date)"), "1"),
+    (called("iso_weekday", "cast('2026-11-29' as date)"), "7"),
+    (called("bound_to_instant", "'2026-02-15'", "'Europe/Berlin'"), "2026-02-14 23:00:00"),
+    (called("bound_to_instant", "'2026-02-30'", "'Europe/Berlin'"), None),
+    (
+        called("bound_to_instant", "'2026-02-15T10:00:00Z'", "'Europe/Berlin'"),
+        "2026-02-15 10:00:00",
+    ),
+    (
+        called("bound_to_instant", "'2026-02-15T10:00:00'", "'Europe/Berlin'"),
+        "2026-02-15 10:00:00",
+    ),
+    (
+        called("bound_to_instant", "'2026-02-15T10:00:00.123456+05:30'", "'Europe/Berlin'"),
+        "2026-02-15 04:30:00.123456",
+    ),
+    (called("bound_to_instant", "'2026-02-15 10:00'", "'UTC'"), "2026-02-15 10:00:00"),
+    (called("bound_to_instant", "'soon'", "'UTC'"), None),
+    (called("bound_to_instant", "'2026'", "'UTC'"), None),
+    (called("bound_to_instant", "'T10:00:00Z'", "'UTC'"), None),
+    (
+        called("utc_to_local", "timestamp '2026-03-29 00:59:59'", "'Europe/Berlin'"),
+        "2026-03-29 01:59:59",
+    ),
+    (
+        called("utc_to_local", "timestamp '2026-03-29 01:00:00'", "'Europe/Berlin'"),
+        "2026-03-29 03:00:00",
+    ),
+    # Lists and groups
+    (of_rows("{{ list_item(sorted_list('x'), 2) }}", "'b'", "'a'"), "b"),
+    (of_rows("{{ list_item(sorted_list('x'), 3) }}", "'b'", "'a'"), None),
+    (
+        of_rows(
+            "{{ last_cut(sorted_list('x'), \"date '2026-01-02'\") }}",
+            "date '2026-01-03'",
+            "date '2026-01-02'",
+        ),
+        "2026-01-02",
+    ),
+    (
+        of_rows(
+            "{{ last_cut(sorted_list('x'), \"date '2025-01-02'\") }}", "date '2026-01-03'"
+        ),
+        None,
+    ),
+    (of_rows("{{ joined_text('x', 'x') }}", "'b'", "'a'"), "a\nb"),
+    (
+        (
+            "(select max(t) from (select {{ joined_over('x', 'order by x rows between"
+            " unbounded preceding and unbounded following') }} as t"
+            " from (values ('b'), ('a')) as v (x)) as w)"
+        ),
+        "a|b",
+    ),
+    ("(select sum(n) from (select {{ numbers_to('3') }} as n) as t)", "6"),
+    (
+        "(select count(*) from ({{ known_timezones() }}) as z where timezone = 'Asia/Tokyo')",
+        "1",
+    ),
+    # Timestamps and decimals as text are in content_hash.
+    ("cast(timestamp '2026-01-01 00:00:00.120' as string)", "2026-01-01 00:00:00.12"),
+    (f"cast({decimal('0', 'decimal(38, 24)')} as string)", "0.000000000000000000000000"),
+    (f"cast({decimal('-0.000000000001')} as string)", "-0.000000000001"),
+]
+OVERFLOWS = [
+    (
+        f"cast({decimal('99999999999999999999999999')} * {decimal('1', 'decimal(26, 12)')}"
+        " as decimal(38, 24))"
+    ),
+    f"cast({decimal('100000000000000')} as decimal(38, 24))",
+]
+# Local times around changes of the clock; midnights, since days and periods begin there.
+ZONE_TIMES = """
+    select zones.timezone, times.local_time
+    from ({{ known_timezones() }}) as zones
+    cross join (values
+        (timestamp '2026-01-01 00:00:00'), (timestamp '2026-07-01 00:00:00'),
+        (timestamp '2026-03-08 02:30:00'), (timestamp '2026-11-01 00:00:00'),
+        (timestamp '2026-11-01 01:30:00'), (timestamp '2026-03-29 02:30:00'),
+        (timestamp '2026-10-25 02:30:00'), (timestamp '2026-03-08 00:00:00'),
+        (timestamp '2025-03-30 00:00:00'), (timestamp '2025-10-26 00:00:00'),
+        (timestamp '2025-04-06 01:45:00'), (timestamp '2024-10-06 02:15:00')
+    ) as times (local_time)
+    -- Younger than the time zones that come with Java.
+    where zones.timezone <> 'America/Coyhaique'
+"""
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module", params=["duckdb", "spark"])
+def run_sql(request: pytest.FixtureRequest, dbt_folders: dict[str, Path]) -> Query:
+    """Runs SQL with Jinja on an engine, under the settings of the profile."""
+    target = request.param
+    if target == "spark":
+        request.getfixturevalue("spark")
+    project = link_dbt_project(
+        REPOSITORY / "dbt", REPOSITORY / "pricing_seeds", dbt_folders[target]
+    )
+    warehouse = dbt_folders[target] / TARGETS[target]
+    if target == "duckdb":
+        duckdb.connect(str(warehouse)).close()
+
+    def run(sql: str) -> list[tuple[Any, ...]]:
+        arguments = ["show", "--limit", "-1", "--inline", sql]
+        (shown,) = run_dbt(arguments, project, target, warehouse, "2026-01")
+        return [tuple(row) for row in shown.agate_table.rows]
+
+    return run
+
+
+def test_every_case_has_its_result(run_sql: Query) -> None:
+    """A customer would get another invoice on the other engine."""
+    # Read as text with a sign before it, so that nothing makes a number of it on the way.
+    columns = ", ".join(
+        f"'=' || cast({expression} as string) as c{number}"
+        for number, (expression, _) in enumerate(CASES)
+    )
+    (row,) = run_sql(f"select {columns}")
+    wrong = [
+        (expression, found, expected)
+        for (expression, expected), found in zip(CASES, row, strict=True)
+        if found != (None if expected is None else f"={expected}")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("expression", OVERFLOWS)
+def test_what_does_not_fit_stops_the_build(run_sql: Query, expression: str) -> None:
+    """Spark would round places away, or bill nothing, without a word."""
+    with pytest.raises(DbtRunError, match=r"(?i)out.of.range|cast|overflow"):
+        run_sql(f"select '=' || cast({expression} as string) as overflow")
+
+
+LOCAL_TIMES: dict[str, set[tuple[Any, ...]]] = {}
+
+
+def test_local_times_are_the_same_instants(
+    run_sql: Query, request: pytest.FixtureRequest
+) -> None:
+    """A period would begin an hour earlier on one engine where the clock is turned back."""
+    columns = ", ".join(
+        f"concat('=', cast({expression} as string)) as {name}"
+        for name, expression in (
+            ("local_time", "local_time"),
+            ("utc", called("local_to_utc", "local_time", "timezone")),
+            ("local", called("utc_to_local", "local_time", "timezone")),
+        )
+    )
+    rows = run_sql(f"select timezone, {columns} from ({ZONE_TIMES}) as zone_times")
+    assert len(rows) > 5000
+    LOCAL_TIMES[request.node.callspec.params["run_sql"]] = set(rows)
+    if len(LOCAL_TIMES) == 2:
+        one, other = LOCAL_TIMES.values()
+        # Where the engines know other rules of a zone, their releases differ, not the macros.
+        local = {(row[0], row[1], row[3]) for row in one} ^ {
+            (row[0], row[1], row[3]) for row in other
+        }
+        other_rules = {zone for zone, *_ in local}
+        assert len(other_rules) < 10, other_rules
+        assert [row for row in sorted(one ^ other) if row[0] not in other_rules] == []
