@@ -4,12 +4,13 @@ VENV := .venv
 TOOLS := .tools
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SPARK_INSTALLED := $(VENV)/.installed-spark
 TOOLS_INSTALLED := $(TOOLS)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo test lint bench ui clean
+.PHONY: install spark demo test lint bench ui clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -22,6 +23,14 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
+# For METERHOUSE_TARGET=spark. The lock holds what it adds to the other one; pyspark is built
+# from source by what is there, so that nothing unlocked is fetched.
+spark: $(SPARK_INSTALLED)
+
+$(SPARK_INSTALLED): $(INSTALLED) requirements-spark.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation -r requirements-spark.lock
+	touch $@
+
 # sqlfluff does not share an environment with dbt.
 $(TOOLS_INSTALLED): requirements-tools.lock
 	$(PYTHON) -m venv $(TOOLS)
@@ -31,7 +40,7 @@ $(TOOLS_INSTALLED): requirements-tools.lock
 demo: $(INSTALLED)
 	$(BIN)/meterhouse demo
 
-test: $(INSTALLED)
+test: $(SPARK_INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(INSTALLED) $(TOOLS_INSTALLED)
@@ -40,7 +49,7 @@ lint: $(INSTALLED) $(TOOLS_INSTALLED)
 	$(BIN)/mypy
 	$(TOOLS)/bin/sqlfluff lint dbt/models dbt/tests
 
-bench: $(INSTALLED)
+bench: $(SPARK_INSTALLED)
 	$(BIN)/python -m tests.benchmarks
 
 ui: $(INSTALLED)
