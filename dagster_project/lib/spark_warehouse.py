@@ -89,12 +89,14 @@ class SparkWarehouse:
                 connection.execute(
                     f"create view raw.failed_files as from read_parquet({_literal(failed)})"
                 )
-            # Spark writes _SUCCESS last: a table without it is half of one.
-            for marker in sorted((self.path / "tables").glob("*/*/_SUCCESS")):
-                schema, table = marker.parent.parts[-2:]
-                connection.execute(f"create schema if not exists {schema}")
-                if next(marker.parent.rglob("*.parquet"), None):
-                    _create_view(connection, schema, table, marker.parent)
+            for folder in sorted((self.path / "tables").glob("*/*")):
+                # Spark writes _SUCCESS last: without it, a table is half of one. Where days
+                # are put in place one by one there is none.
+                if (folder / "_SUCCESS").exists() or next(folder.glob("*=*"), None):
+                    schema, table = folder.parts[-2:]
+                    connection.execute(f"create schema if not exists {schema}")
+                    if next(folder.rglob("*.parquet"), None):
+                        _create_view(connection, schema, table, folder)
             yield connection
 
     def ingest(
