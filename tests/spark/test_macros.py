@@ -116,7 +116,7 @@ CASES: list[tuple[str, str | None]] = [
             decimal("100.005", "decimal(28, 6)"),
             decimal("19", "decimal(26, 12)"),
         ),
-        "19.000950000000000000000000",
+        "19.00095000000000",
     ),
     (called("round_up_to", decimal("60.2"), decimal("1")), "61.000000000000"),
     (called("round_up_to", decimal("-60.2"), decimal("1")), "-61.000000000000"),
@@ -159,7 +159,7 @@ CASES: list[tuple[str, str | None]] = [
         None,
     ),
     # Text
-    (called("json_text_by_name", literal('{"a": "x\\"y", "b": null}'), literal("a")), 'x"y'),
+    (called("json_text_by_name", literal('{"a": "x/é", "b": null}'), literal("a")), "x/é"),
     (called("json_text_by_name", literal('{"a": "x", "b": null}'), literal("b")), None),
     (
         "(select max(part) from (select {{ split_rows(\"'a;b|c'\", ';') }} as part) as t)",
