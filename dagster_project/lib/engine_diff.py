@@ -73,14 +73,15 @@ def differing_rows(duck: DuckDBWarehouse, spark: SparkWarehouse) -> list[Differi
     found = []
     with spark.connect() as connection:
         path = str(duck.path).replace("'", "''")
-        connection.execute(f"attach '{path}' as duckdb_side (read_only)")
+        # The name that dbt knows it by, since the views of the marts have it in them.
+        connection.execute(f"attach '{path}' as warehouse (read_only)")
         marts = {
             "spark": {name for schema, name in table_names(connection) if schema == "marts"},
             "duckdb": {
                 name
                 for (name,) in connection.execute(
-                    "select table_name from duckdb_tables()"
-                    " where database_name = 'duckdb_side' and schema_name = 'marts'"
+                    "select table_name from information_schema.tables"
+                    " where table_catalog = 'warehouse' and table_schema = 'marts'"
                 ).fetchall()
             },
         }
@@ -91,7 +92,7 @@ def differing_rows(duck: DuckDBWarehouse, spark: SparkWarehouse) -> list[Differi
                 found.append(DifferingRow(mart, engine, "the whole mart"))
                 continue
             relations = {
-                "duckdb": f'duckdb_side.marts."{mart}"',
+                "duckdb": f'warehouse.marts."{mart}"',
                 "spark": f'memory.marts."{mart}"',
             }
             columns = {

@@ -11,8 +11,8 @@
 
 -- One row per part of a text.
 {% macro split_rows(text, separator) %}{{ adapter.dispatch('split_rows', 'meterhouse')(text, separator) }}{% endmacro %}
-{% macro duckdb__split_rows(text, separator) %}unnest(string_split({{ text }}, {{ sql_text(separator) }})){% endmacro %}
-{% macro spark__split_rows(text, separator) %}explode(split({{ text }}, {{ sql_text('[' ~ separator ~ ']') }})){% endmacro %}
+{% macro duckdb__split_rows(text, separator) %}unnest(string_split({{ text }}, {{ separator }})){% endmacro %}
+{% macro spark__split_rows(text, separator) %}explode(split({{ text }}, '[' || {{ separator }} || ']')){% endmacro %}
 
 -- Texts of several properties as a list, read in one pass; list items count from 1.
 {% macro json_texts(json, properties) %}{{ adapter.dispatch('json_texts', 'meterhouse')(json, properties) }}{% endmacro %}

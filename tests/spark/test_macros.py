@@ -18,6 +18,7 @@ from dagster_project.lib.settings import TARGETS
 from tests.harness import REPOSITORY
 
 Q = "decimal(38, 12)"
+M = "decimal(28, 6)"
 PARSED = {
     "0": "0.000000000000",
     "12": "12.000000000000",
@@ -158,14 +159,59 @@ CASES: list[tuple[str, str | None]] = [
         ),
         None,
     ),
+    (called("quotient", decimal("1"), "3"), "0.333333333333"),
+    (called("quotient", decimal("-2"), "3"), "-0.666666666667"),
+    (
+        called("quotient", decimal("50000000000000000000000"), "3600000000"),
+        "13888888888888.888888888889",
+    ),
+    (called("share_of_money", decimal("119", M), "19", "119"), "19.000000000000000000000000"),
+    (called("share_of_money", decimal("-100", M), "1", "3"), "-33.333333333333333333000000"),
+    (
+        called("share_of_money", decimal("12345678901.23", M), "7", "107"),
+        "807661236.529065420560747663000000",
+    ),
+    (called("whole_share", *(decimal(text, M) for text in ("10", "1", "3")), "2"), "3.330000"),
+    (
+        called(
+            "whole_share",
+            *(decimal(text, M) for text in ("1000000000", "300000000", "700000000")),
+            "2",
+        ),
+        "428571428.570000",
+    ),
+    (
+        called("share_remainder", *(decimal(text, M) for text in ("10", "1", "3")), "2"),
+        "10000000000",
+    ),
+    # 10 for the charge and 50 of the open grant; then what is left of both grants.
+    (
+        (
+            "(select {{ joined_text('t', 't') }} from (select concat_ws(' ',"
+            " application.invoice_id, application.grant_id,"
+            " cast(application.applied_amount as string)) as t"
+            " from (select {{ list_rows('uses') }} as application from"
+            " (select {{ credit_taken_in_turn('invoice_id, grant_id') }} as uses from"
+            " (select invoice_id, grant_id, charge_code, {{ as_money('a') }} as grant_amount,"
+            " {{ as_money('b') }} as invoice_amount, {{ as_money('c') }} as charge_amount"
+            " from (values ('i2', 'g2', '', 100, 80, 80), ('i1', 'g2', '', 100, 60, 60),"
+            " ('i1', 'g1', 'c', 30, 60, 10), ('i2', 'g1', 'c', 30, 80, 25))"
+            " as pairs (invoice_id, grant_id, charge_code, a, b, c)) as typed) as folded)"
+            " as listed) as shown)"
+        ),
+        "i1 g1 10.000000\ni1 g2 50.000000\ni2 g1 20.000000\ni2 g2 50.000000",
+    ),
     # Text
     (called("json_text_by_name", literal('{"a": "x/é", "b": null}'), literal("a")), "x/é"),
     (called("json_text_by_name", literal('{"a": "x", "b": null}'), literal("b")), None),
     (
-        "(select max(part) from (select {{ split_rows(\"'a;b|c'\", ';') }} as part) as t)",
+        "(select max(part) from (select {{ split_rows(\"'a;b|c'\", \"';'\") }} as part) as t)",
         "b|c",
     ),
-    ("(select count(*) from (select {{ split_rows(\"'a;b|c'\", '|') }} as part) as t)", "2"),
+    (
+        "(select count(*) from (select {{ split_rows(\"'a;b|c'\", \"'|'\") }} as part) as t)",
+        "2",
+    ),
     (
         called("sha256", literal("é")),
         "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c",
@@ -190,6 +236,14 @@ CASES: list[tuple[str, str | None]] = [
     (
         called("months_between", "cast('2025-12-31' as date)", "cast('2026-02-01' as date)"),
         "2",
+    ),
+    (
+        called(
+            "microseconds_between",
+            "timestamp '2026-01-01 00:00:00'",
+            "timestamp '2026-02-01 00:00:00.5'",
+        ),
+        "2678400500000",
     ),
     (called("month_text", "cast('2026-02-01' as date)"), "2026-02"),
     (called("iso_weekday", "cast('2026-11-23' as date)"), "1"),

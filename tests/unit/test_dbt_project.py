@@ -18,7 +18,7 @@ def test_a_missing_table_and_column_are_empty_and_values_stay_as_written(
     link_dbt_project(REPOSITORY / "dbt", pricing, tmp_path / "run")
     seeds = tmp_path / "run" / "pricing_seeds"
     assert (seeds / "plans.csv").read_text() == (
-        'plan_code,plan_name,currency_code,billing_interval\nai,"AI, 1.50",,\n'
+        'plan_code,plan_name,currency_code,billing_interval,tax_included\nai,"AI, 1.50",,,\n'
     )
     columns = seed_columns(REPOSITORY / "pricing_seeds" / "seller.yml")
     assert (seeds / "seller.csv").read_text() == ",".join(columns) + "\n"

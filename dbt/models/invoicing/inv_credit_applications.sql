@@ -1,9 +1,7 @@
 -- Grain: one row per draft invoice and grant whose credit it uses.
--- Within a draft, grants are laid end to end in their order and overlap the amount due. From one
--- draft of a customer to the next, in the order of their periods, what is left is handed on; the
--- recursion is as deep as a customer has open periods, whatever the number of customers.
-{% set grant_order %}is_open_to_all, priority, expires_at, grant_id{% endset %}
-with recursive
+-- Drafts of a customer take credit in the order of their periods, and each draft takes it in the
+-- order of the grants: what is for one charge first, then by priority and expiry.
+with
 
 grants as (
 
@@ -24,20 +22,8 @@ issued as (
 
 invoices as (
 
-    select
-        *,
-        row_number() over (
-            partition by customer_id, currency_code order by billing_period, invoice_id
-        ) as draft_number
-
-    from {{ ref('inv_totals') }}
+    select * from {{ ref('inv_totals') }}
     where total_amount > 0
-
-),
-
-currencies as (
-
-    select * from {{ ref('currencies') }}
 
 ),
 
@@ -58,105 +44,68 @@ scopes as (
 
 ),
 
-burning as (
+pairs as (
 
     select
+        invoices.customer_id,
+        invoices.currency_code,
+        invoices.billing_period,
+        invoices.invoice_id,
+        invoices.total_amount as invoice_amount,
         grants.grant_id,
-        grants.customer_id,
-        grants.currency_code,
-        grants.charge_code,
         grants.charge_code is null as is_open_to_all,
         grants.priority,
-        grants.granted_at,
         grants.expires_at,
-        cast(0 as bigint) as draft_number,
-        cast(null as string) as invoice_id,
-        {{ as_money('0') }} as applied_amount,
-        {{ as_money('case when grants.granted_amount > coalesce(issued.applied_amount, 0)
-            then grants.granted_amount - coalesce(issued.applied_amount, 0) else 0 end') }}
-            as left_amount
+        coalesce(grants.charge_code, '') as charge_code,
+        {{ as_money('grants.granted_amount - coalesce(issued.applied_amount, 0)') }}
+            as grant_amount,
+        {{ as_money('case when grants.charge_code is null then invoices.total_amount
+            when scopes.scope_amount > 0 then scopes.scope_amount else 0 end') }}
+            as charge_amount
 
     from grants
+    -- Credit pays for periods that begin before it expires.
+    inner join invoices
+        on grants.customer_id = invoices.customer_id
+        and grants.currency_code = invoices.currency_code
+        and grants.granted_at < invoices.period_to
+        and grants.expires_at > invoices.period_from
     left join issued
         on grants.grant_id = issued.grant_id
+    left join scopes
+        on invoices.invoice_id = scopes.invoice_id
+        and grants.charge_code = scopes.charge_code
+    where grants.granted_amount > coalesce(issued.applied_amount, 0)
 
-    union all
+),
+
+taken as (
 
     select
-        grant_id, customer_id, currency_code, charge_code, is_open_to_all, priority, granted_at,
-        expires_at, draft_number, invoice_id, applied_amount,
-        {{ as_money('left_amount - applied_amount') }} as left_amount
-    from (
-        select
-            *,
-            {{ as_money('case
-                when total_amount - offered_before_amount <= 0 then 0
-                when offered_amount < total_amount - offered_before_amount then offered_amount
-                else total_amount - offered_before_amount
-            end') }} as applied_amount
-        from (
-            select
-                *,
-                coalesce(sum(offered_amount) over (
-                    partition by customer_id, currency_code
-                    order by {{ grant_order }}
-                    rows between unbounded preceding and 1 preceding
-                ), 0) as offered_before_amount
-            from (
-                select
-                    *,
-                    case
-                        when scope_amount - usable_before_amount <= 0 then 0
-                        when usable_amount < scope_amount - usable_before_amount
-                            then usable_amount
-                        else scope_amount - usable_before_amount
-                    end as offered_amount
-                from (
-                    select
-                        *,
-                        coalesce(sum(usable_amount) over (
-                            partition by customer_id, currency_code, charge_code
-                            order by {{ grant_order }}
-                            rows between unbounded preceding and 1 preceding
-                        ), 0) as usable_before_amount
-                    from (
-                        select
-                            burning.grant_id, burning.customer_id, burning.currency_code,
-                            burning.charge_code, burning.is_open_to_all, burning.priority,
-                            burning.granted_at, burning.expires_at, invoices.draft_number,
-                            invoices.invoice_id, invoices.total_amount, burning.left_amount,
-                            case
-                                when burning.charge_code is null then invoices.total_amount
-                                else coalesce(scopes.scope_amount, 0)
-                            end as scope_amount,
-                            -- Credit pays for periods that begin before it expires.
-                            case
-                                when
-                                    burning.granted_at < invoices.period_to
-                                    and burning.expires_at > invoices.period_from
-                                    then burning.left_amount
-                                else 0
-                            end as usable_amount
-                        from burning
-                        inner join invoices
-                            on burning.customer_id = invoices.customer_id
-                            and burning.currency_code = invoices.currency_code
-                            and burning.draft_number + 1 = invoices.draft_number
-                        left join scopes
-                            on invoices.invoice_id = scopes.invoice_id
-                            and burning.charge_code = scopes.charge_code
-                    ) as usable
-                ) as ordered
-            ) as offered
-        ) as accumulated
-    ) as applied
+        customer_id,
+        currency_code,
+        {{ credit_taken_in_turn('billing_period, invoice_id, is_open_to_all, priority,
+            expires_at, grant_id') }} as uses
+
+    from pairs
+    group by customer_id, currency_code
+
+),
+
+applications as (
+
+    select
+        currency_code,
+        {{ list_rows('uses') }} as application
+
+    from taken
 
 )
 
 select
-    invoice_id,
-    grant_id,
+    application.invoice_id,
+    application.grant_id,
     currency_code,
-    applied_amount
-from burning
-where applied_amount > 0
+    {{ as_money('application.applied_amount') }} as applied_amount
+from applications
+where application.applied_amount > 0

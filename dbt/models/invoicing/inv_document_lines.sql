@@ -117,9 +117,9 @@ adjustment_lines as (
         cast(null as string) as pricing_model,
         '{}' as dimension_values,
         cast(null as timestamp) as term_from_at,
-        {{ local_to_utc("concat(adjustments.adjusted_billing_period, '-01')", 'customers.timezone') }}
-            as line_from_at,
-        {{ local_to_utc(add_months("cast(concat(adjustments.adjusted_billing_period,
+        {{ local_to_utc("concat_ws('', adjustments.adjusted_billing_period, '-01')",
+            'customers.timezone') }} as line_from_at,
+        {{ local_to_utc(add_months("cast(concat_ws('', adjustments.adjusted_billing_period,
             '-01') as date)", 1), 'customers.timezone') }}
             as line_to_at,
         {{ as_quantity('1') }} as quantity,
@@ -130,7 +130,8 @@ adjustment_lines as (
         adjustments.priced_amount,
         adjustments.tax_category,
         adjustments.is_tax_included,
-        concat(adjustments.charge_name, ' (', adjustments.adjusted_billing_period, ')') as description,
+        concat_ws('', adjustments.charge_name, ' (', adjustments.adjusted_billing_period, ')')
+            as description,
         cast(null as string) as discount_code,
         6 as line_order,
         adjustments.adjusted_billing_period
@@ -156,7 +157,8 @@ lines as (
 
 -- A second invoice of the same period can only be adjustments that stand alone.
 select
-    concat(
+    concat_ws(
+        '',
         'inv_',
         substr(md5(concat_ws(
             '|', lines.customer_id, lines.currency_code, lines.billing_period,

@@ -39,7 +39,7 @@ added_lines as (
     select
         invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
         term_from_at, charge_code, charge_name, price_id, line_from_at, line_to_at, exact_amount,
-        net_amount, tax_category, concat(charge_name, ': ', line_type) as description,
+        net_amount, tax_category, concat_ws('', charge_name, ': ', line_type) as description,
         cast(null as string) as discount_code, 2 as line_order
     from bound_lines
 
@@ -49,7 +49,7 @@ added_lines as (
         invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
         term_from_at, commitment_code as charge_code, commitment_name as charge_name,
         cast(null as string) as price_id, line_from_at, line_to_at, exact_amount, net_amount,
-        tax_category, concat(commitment_name, ': ', replace(line_type, '_', '-')) as description,
+        tax_category, concat_ws('', commitment_name, ': ', replace(line_type, '_', '-')) as description,
         cast(null as string) as discount_code, 3 as line_order
     from commitment_lines
 
@@ -59,7 +59,7 @@ added_lines as (
         invoiced_customer_id, currency_code, billing_period, 'discount' as line_type,
         subscription_id, term_from_at, charge_code, charge_name, cast(null as string) as price_id,
         line_from_at, line_to_at, exact_amount, net_amount, tax_category,
-        concat(discount_name, ': ', charge_name) as description, discount_code,
+        concat_ws('', discount_name, ': ', charge_name) as description, discount_code,
         3 + discount_order as line_order
     from discount_lines
 

@@ -69,7 +69,7 @@ horizons as (
 
     select
         customers.customer_id,
-        {{ local_to_utc(add_months("cast(concat(latest.billing_period, '-01') as date)", 1),
+        {{ local_to_utc(add_months("cast(concat_ws('', latest.billing_period, '-01') as date)", 1),
             'customers.timezone') }} as horizon_at
 
     from {{ ref('dim_customers') }} as customers

@@ -4,8 +4,9 @@
 -- Metered anew on the same days as met_usage_slices, which therefore runs after this model.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_days(),
     unique_key='event_date',
+    partition_by='event_date',
     on_schema_change='fail'
 ) }}
 with

@@ -132,7 +132,7 @@ placed as (
 
     select
         judged.*,
-        concat({% for slot in slots %}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{{ ', ' if not loop.last }}{% endfor %})
+        concat_ws('', {% for slot in slots %}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{{ ', ' if not loop.last }}{% endfor %})
             as taken_slots,
         case
             when judged.event_at < local_days.next_midnight_at then local_days.local_date

@@ -4,8 +4,9 @@
 -- The quantity of a level (time_weighted) is not here: it changes on days without usage too.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_days(),
     unique_key='usage_date',
+    partition_by='usage_date',
     on_schema_change='fail'
 ) }}
 with

@@ -5,8 +5,9 @@
 -- a cut lies now inside one of its segments or no longer at its start.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_days(),
     unique_key='event_month',
+    partition_by='event_month',
     on_schema_change='fail'
 ) }}
 with

@@ -176,10 +176,11 @@ select
     aggregated.first_event_at,
     aggregated.last_event_at,
     -- A band of the local time depends on the zone too.
-    concat(
+    concat_ws(
+        '',
         coalesce(event_types.event_type_hash, ''),
         case
-            when event_types.has_time_bands then concat('|', coalesce(zones.timezone, 'UTC'))
+            when event_types.has_time_bands then concat_ws('', '|', coalesce(zones.timezone, 'UTC'))
             else ''
         end
     ) as event_type_hash,

@@ -275,7 +275,7 @@ findings as (
         position,
         subscription_id as record_id,
         'trial_ends_at' as field,
-        concat('''', trial_ends_at, ''' cannot be read; there is no trial') as finding,
+        concat_ws('', '''', trial_ends_at, ''' cannot be read; there is no trial') as finding,
         false as is_blocking
     from terms
     where is_current and coalesce(trial_ends_at, '') <> '' and trial_to_at is null
@@ -288,7 +288,7 @@ findings as (
         pauses.position,
         pauses.subscription_id as record_id,
         'subscription_id' as field,
-        concat('''', pauses.subscription_id, ''' is no subscription; nothing is paused')
+        concat_ws('', '''', pauses.subscription_id, ''' is no subscription; nothing is paused')
             as finding,
         false as is_blocking
     from pauses

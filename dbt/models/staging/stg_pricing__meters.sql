@@ -43,7 +43,7 @@ derived_dimensions as (
     from meters
     inner join {{ ref('dimension_bands') }} as bands
         on meters.event_type = bands.event_type
-        and concat('|', meters.dimensions, '|') like concat('%|', bands.dimension, '|%')
+        and concat_ws('', '|', meters.dimensions, '|') like concat_ws('', '%|', bands.dimension, '|%')
     union all
     select
         meters.meter_code,
@@ -52,7 +52,7 @@ derived_dimensions as (
             as dimension_text
     from meters
     inner join {{ ref('time_bands') }} as bands
-        on concat('|', meters.dimensions, '|') like concat('%|', bands.dimension, '|%')
+        on concat_ws('', '|', meters.dimensions, '|') like concat_ws('', '%|', bands.dimension, '|%')
     union all
     select
         meters.meter_code,
@@ -60,7 +60,7 @@ derived_dimensions as (
         concat_ws('|', 'holiday', holidays.dimension, holidays.holiday_date) as dimension_text
     from meters
     inner join {{ ref('holidays') }} as holidays
-        on concat('|', meters.dimensions, '|') like concat('%|', holidays.dimension, '|%')
+        on concat_ws('', '|', meters.dimensions, '|') like concat_ws('', '%|', holidays.dimension, '|%')
 
 ),
 

@@ -15,7 +15,7 @@ pairs as (
     select
         price_id,
         meter_code,
-        {{ split_rows('dimension_filter', ';') }} as pair_text
+        {{ split_rows('dimension_filter', "';'") }} as pair_text
 
     from prices
 
@@ -27,7 +27,7 @@ patterns as (
         price_id,
         meter_code,
         substr(pair_text, 1, position('=' in pair_text) - 1) as property_name,
-        {{ split_rows("substr(pair_text, position('=' in pair_text) + 1)", '|') }}
+        {{ split_rows("substr(pair_text, position('=' in pair_text) + 1)", "'|'") }}
             as pattern_text
 
     from pairs

@@ -34,7 +34,7 @@ parts as (
 
 select
     parts.invoice_id,
-    concat(parts.part, ' without an invoice') as finding
+    concat_ws('', parts.part, ' without an invoice') as finding
 from parts
 left join {{ ref('fct_invoices') }} as invoices
     on parts.invoice_id = invoices.invoice_id

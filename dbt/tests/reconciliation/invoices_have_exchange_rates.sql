@@ -2,7 +2,7 @@
 {{ config(severity='warn') }}
 select
     invoice_id,
-    concat('no rate from ', currency_code, ' to ', reporting_currency_code) as finding
+    concat_ws('', 'no rate from ', currency_code, ' to ', reporting_currency_code) as finding
 from {{ ref('fct_invoices') }}
 where
     invoice_status = 'draft'

@@ -48,7 +48,7 @@ by_code as (
     from taxes
     left join lines
         on taxes.invoice_id = lines.invoice_id
-        and concat(', ', lines.tax_codes, ', ') like concat('%, ', taxes.tax_code, ', %')
+        and concat_ws('', ', ', lines.tax_codes, ', ') like concat_ws('', '%, ', taxes.tax_code, ', %')
     left join unnamed
         on taxes.invoice_id = unnamed.invoice_id
     where unnamed.invoice_id is null
