@@ -394,7 +394,11 @@ class Installation:
         assert report.failed_files == []
 
     def dbt_build(self, period: str = "2026-03", *arguments: str) -> None:
-        """Run seeds, models and their tests in this process, then let go of the warehouse.
+        """Run seeds, models and their tests, as a production run does: without unit tests."""
+        self.dbt(["build", "--exclude-resource-type", "unit_test"], period, *arguments)
+
+    def dbt(self, command: list[str], period: str = "2026-03", *arguments: str) -> None:
+        """Run dbt in this process, then let go of the warehouse.
 
         The folder of the project and the path of the warehouse stay the same through a test
         run, so that dbt parses the project once.
@@ -405,7 +409,7 @@ class Installation:
             forget_spark_tables()
         link.unlink(missing_ok=True)
         link.symlink_to(self.warehouse)
-        run_dbt(["build", *arguments], project, self.target, link, period)
+        run_dbt([*command, *arguments], project, self.target, link, period)
 
     def bill(self, period: str = "2026-03", *arguments: str) -> None:
         """Ingest and build."""

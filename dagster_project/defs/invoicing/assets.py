@@ -9,7 +9,7 @@ from dagster_dbt import DbtCliResource
 
 from dagster_project.defs.partitions import billing_months
 from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
-from dagster_project.defs.warehouse.assets import DBT_TARGET, dbt_variables
+from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS, dbt_variables
 from dagster_project.lib.documents import render_period
 from dagster_project.lib.invoice_summary import (
     invoice_counts,
@@ -58,7 +58,7 @@ def issued_invoices(
     context.log.info(f"Issued {count} documents of {period}.")
     if count:
         selection = ["--select", "path:models/invoicing path:models/marts"]
-        arguments = ["build", *selection, *dbt_variables(period)]
+        arguments = ["build", *selection, *NO_UNIT_TESTS, *dbt_variables(period)]
         dbt.cli(arguments, target_path=DBT_TARGET).wait()
     with warehouse.get_connection() as connection:
         counts = invoice_counts(connection, period)

@@ -22,6 +22,8 @@ from dagster_project.lib.settings import DBT_PROJECT_DIR, PROJECT_ROOT
 from dagster_project.lib.warehouse import count_rows, table_names, writer_lock
 
 DBT_TARGET = settings.dbt_target_dir / "target"
+# They say nothing about data; `make test` runs them.
+NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 
 
 class StageTranslator(DagsterDbtTranslator):
@@ -92,7 +94,7 @@ def dbt_build(
     """Build and test every model, stage by stage; a failed test stops what is below it."""
     # Anew for each run: the price book may have been edited since this process was started.
     dbt_project_dir()
-    arguments = ["build", *dbt_variables(context.partition_key)]
+    arguments = ["build", *NO_UNIT_TESTS, *dbt_variables(context.partition_key)]
     invocation = dbt.cli(arguments, context=context, target_path=DBT_TARGET)
     results = []
     failure: Exception | None = None

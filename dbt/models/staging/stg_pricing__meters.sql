@@ -21,7 +21,8 @@ priced_meters as (
         meter_code,
         max(case when coalesce(dimension_filter, '') <> '' then 1 else 0 end) = 1 as is_filtered,
         max(case
-            when coalesce(event_fee, event_minimum_amount, event_maximum_amount) is not null
+            when
+                coalesce(event_fee, event_minimum_amount, event_maximum_amount) is not null
                 or free_event_count is not null
                 then 1
             else 0

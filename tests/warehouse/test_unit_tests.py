@@ -1,0 +1,24 @@
+"""The unit tests of the dbt project, which hold the edges of each pricing rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Scenario, build
+
+
+def test_the_unit_tests_of_the_dbt_project_pass(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Builds leave them out, as they say nothing about data: without this nobody runs them."""
+    world = Scenario()
+    world.meter("used", "use")
+    world.plan("a")
+    world.price("a", "per_unit", meter_code="used", unit_price="1")
+    world.customer("a")
+    world.subscription("a")
+    world.event("a", "1")
+    installation = build(tmp_path, world, dbt_folder=tmp_path_factory.mktemp("dbt"))
+    installation.dbt(["test", "--select", "test_type:unit"])
