@@ -30,6 +30,13 @@
 -- The text as the only member of an object, without the object around it.
 {% macro spark__json_quoted(text) %}coalesce(nullif(regexp_extract(to_json(named_struct('t', {{ text }})), '(?s)^.{5}(.*).$', 1), ''), 'null'){% endmacro %}
 
+-- The pairs of a dimension filter, a=x|y;b=z, as an object of texts: {"a": "x|y", "b": "z"}.
+{% macro filter_as_json(filter) -%}
+    '{' || replace({{ adapter.dispatch('pairs_quoted', 'meterhouse')(json_quoted(filter)) }}, ';', '", "') || '}'
+{%- endmacro %}
+{% macro duckdb__pairs_quoted(quoted) %}regexp_replace({{ quoted }}, '=([^;]*)', '": "\1', 'g'){% endmacro %}
+{% macro spark__pairs_quoted(quoted) %}regexp_replace({{ quoted }}, '=([^;]*)', '": "$1'){% endmacro %}
+
 {% macro sql_text(value) %}{{ adapter.dispatch('sql_text', 'meterhouse')(value) }}{% endmacro %}
 {% macro duckdb__sql_text(value) %}'{{ value | replace("'", "''") }}'{% endmacro %}
 {% macro spark__sql_text(value) %}'{{ value | replace('\\', '\\\\') | replace("'", "\\'") }}'{% endmacro %}

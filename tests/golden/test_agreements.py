@@ -1,7 +1,8 @@
 """Bills with bounds, discounts, commitments and every kind of tax, worked out by hand.
 
 A case is one customer with a plan of its own; all of them are billed by one build. Expected
-lines are written as they are printed, ``<month> <line_type> <charge_code> <net amount>``.
+lines are written as they are printed, ``<month> <line_type> <charge_code> <net amount>``, with
+the filter of the price behind a line that bounds one.
 Unless a case says otherwise, one meter adds up ``quantity``, the price is 1 euro per unit and
 the subscription runs through January 2026.
 """
@@ -136,6 +137,24 @@ def maximum_over_dimension_values(case: Case) -> None:
     case.use("60", event_type="llm", data={"model": "a"})
     case.use("70", event_type="llm", data={"model": "b"})
     case.lines = ["01 charge usage 60", "01 charge usage 70", "01 maximum usage -30"]
+
+
+@golden
+def minimums_of_two_filters(case: Case) -> None:
+    """Each filter has a minimum of its own, of versions that change on 15 January.
+
+    3.10 x 14 / 31 + 6.20 x 17 / 31 = 4.80 for a or b, of which 2 are used; the others 31.
+    """
+    for models, minimums in (("model=a|b;region=eu*", ("3.1", "6.2")), ("", ("31", "31"))):
+        scope = {"meter_code": "tokens", "dimension_filter": models}
+        case.price(minimum_amount=minimums[0], valid_to="2026-01-15", **scope)
+        case.price(minimum_amount=minimums[1], valid_from="2026-01-15", **scope)
+    case.use("2", event_type="llm", data={"model": "a", "region": "eu-1"})
+    case.lines = [
+        "01 charge usage 2",
+        '01 minimum usage 2.8 {"model": "a|b", "region": "eu*"}',
+        "01 minimum usage 31",
+    ]
 
 
 @golden
@@ -562,7 +581,7 @@ class Golden:
 def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Golden:
     world, cases = Scenario(), {}
     world.meter("used", "use")
-    world.meter("tokens", "llm", dimensions="model")
+    world.meter("tokens", "llm", dimensions="model|region")
     for category, country, code, rate in [
         ("standard", "DE", "DE-19", "19"),
         ("reduced", "DE", "DE-7", "7"),
@@ -600,14 +619,16 @@ def test_the_bill_is_the_one_worked_out_by_hand(golden_world: Golden, name: str)
     case, installation = golden_world.cases[name], golden_world.installation
     invoices = "marts.fct_invoices as invoices using (invoice_id) where customer_id = ?"
     lines = installation.rows(
-        "select billing_period, line_type, charge_code, lines.net_amount"
+        "select billing_period, line_type, charge_code, lines.net_amount,"
+        "  case when line_type = 'charge' or dimension_values = '{}' then ''"
+        "    else ' ' || dimension_values end as filtered"
         f" from marts.fct_invoice_lines as lines inner join {invoices}"
         " order by billing_period, line_number",
         [name],
     )
     assert [
         f"{line['billing_period'][5:]} {line['line_type']} {line['charge_code']}"
-        f" {plain(line['net_amount'])}"
+        f" {plain(line['net_amount'])}{line['filtered']}"
         for line in lines
     ] == case.lines
     if case.taxes:

@@ -18,18 +18,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.harness import Scenario, build
-from tests.oracle.test_oracle import (
+from tests.oracle.bills import (
     LAST_PERIOD,
     MINOR_UNITS,
     Customer,
+    Version,
     bill,
-    customers,
     local_date,
     midnight,
     periods,
     quantize,
-    write_customer,
 )
+from tests.oracle.test_oracle import customers, write_customer
 
 CUSTOMERS = 250
 TAX_RATE = Fraction(19)
@@ -37,9 +37,9 @@ TAX_RATE = Fraction(19)
 
 @dataclass(frozen=True)
 class Agreement:
-    """Bounds by charge and version, then what is taken off and how the rest is taxed."""
+    """Bounds by price, then what is taken off and how the rest is taxed."""
 
-    bounds: tuple[tuple[tuple[Decimal | None, Decimal | None], ...], ...]
+    bounds: tuple[tuple[Decimal | None, Decimal | None], ...]
     percent: Decimal | None
     fixed: Decimal | None
     is_tax_included: bool
@@ -60,50 +60,56 @@ class Totals:
 Line = tuple[str, str, str, Decimal]
 
 
-def bound_lines(customer: Customer, agreement: Agreement, lines: list[Line]) -> list[Line]:
-    """Maximums and then minimums of every charge and period (rule 7)."""
+def chains_of(customer: Customer) -> list[tuple[str, dict[int, Version]]]:
+    """The prices of every charge and pattern, numbered by charge as their price_id is."""
+    found = []
+    for number, charge in enumerate(customer.charges):
+        count = 0
+        for _, versions in charge.scopes:
+            found.append((f"charge{number}", dict(enumerate(versions, count + 1))))
+            count += len(versions)
+    return found
+
+
+def bound_lines(customer: Customer, agreement: Agreement) -> list[Line]:
+    """Maximums and then minimums of every charge, pattern and period (rule 7)."""
     zone, places, found = customer.zone, MINOR_UNITS[customer.currency], []
     term_from = midnight(customer.starts_on, zone)
     term_to = midnight(customer.ends_on or date(2099, 1, 1), zone)
     charged = bill(customer)
     for first_day, end_day in periods(customer):
         period = first_day.strftime("%Y-%m")
-        for number, charge in enumerate(customer.charges):
-            least, most, capped, is_active = Fraction(0), None, Fraction(0), False
-            for version_number, version in enumerate(charge.versions):
+        bounds = iter(agreement.bounds)
+        for charge, versions in chains_of(customer):
+            least, most, total, capped = Fraction(0), None, Fraction(0), Fraction(0)
+            for number, version in versions.items():
+                minimum, maximum = next(bounds)
                 start = version.starts_on and midnight(version.starts_on, zone)
                 end = version.ends_on and midnight(version.ends_on, zone)
                 line_from = max(midnight(first_day, zone), term_from, start or term_from)
                 line_to = min(midnight(end_day, zone), term_to, end or term_to)
                 if line_from >= line_to:
                     continue
-                is_active = True
                 active = local_date(line_to, zone) - local_date(line_from, zone)
                 share = Fraction(active.days, (end_day - first_day).days)
-                minimum, maximum = agreement.bounds[number][version_number]
                 least += share * Fraction(minimum or 0)
+                owed = sum(
+                    Fraction(line.net_amount)
+                    for line in charged
+                    if (line.billing_period, line.charge_code, line.price_id)
+                    == (period, charge, str(number))
+                )
+                total += owed
                 if maximum is not None:
                     most = (most or Fraction(0)) + share * Fraction(maximum)
-                    capped += sum(
-                        Fraction(line.net_amount)
-                        for line in charged
-                        if (line.billing_period, line.charge_code, line.price_id)
-                        == (period, f"charge{number}", str(version_number + 1))
-                    )
-            if not is_active:
-                continue
-            total = sum(
-                Fraction(net)
-                for at, _, code, net in lines
-                if (at, code) == (period, f"charge{number}")
-            )
+                    capped += owed
             if most is not None and capped > most:
                 given_back = quantize(most - capped, places)
-                found.append((period, "maximum", f"charge{number}", given_back))
+                found.append((period, "maximum", charge, given_back))
                 total += Fraction(given_back)
             if least > total:
                 missing = quantize(least - total, places)
-                found.append((period, "minimum", f"charge{number}", missing))
+                found.append((period, "minimum", charge, missing))
     return [line for line in found if line[3] != 0]
 
 
@@ -142,7 +148,7 @@ def settle(customer: Customer, agreement: Agreement) -> tuple[list[Line], list[T
         (line.billing_period, "charge", line.charge_code, line.net_amount)
         for line in bill(customer)
     ]
-    lines += bound_lines(customer, agreement, lines)
+    lines += bound_lines(customer, agreement)
     lines += discount_lines(agreement, lines, places)
     shown, totals = [], []
     credit = Fraction(quantize(Fraction(agreement.credit or 0), places))
@@ -184,7 +190,7 @@ def agreements(draw: st.DrawFn) -> tuple[Customer, Agreement]:
         return low if kind in (1, 3) else None, high if kind in (2, 3) else None
 
     return customer, Agreement(
-        tuple(tuple(bound() for _ in charge.versions) for charge in customer.charges),
+        tuple(bound() for _, versions in chains_of(customer) for _ in versions),
         draw(st.none() | st.sampled_from([Decimal("15"), Decimal("33.333"), Decimal(100)])),
         draw(st.none() | money),
         draw(st.booleans()),
@@ -220,8 +226,7 @@ def write_agreement(world: Scenario, name: str, customer: Customer, agreed: Agre
 
     before = len(world.prices)
     write_customer(world, name, customer)
-    bounds = [bound for charge in agreed.bounds for bound in charge]
-    for row, (minimum, maximum) in zip(world.prices[before:], bounds, strict=True):
+    for row, (minimum, maximum) in zip(world.prices[before:], agreed.bounds, strict=True):
         row |= {"minimum_amount": text(minimum), "maximum_amount": text(maximum)}  # type: ignore[operator]
         row["tax_category"] = "standard"  # type: ignore[index]
     world.plans[-1]["tax_included"] = str(agreed.is_tax_included).lower()  # type: ignore[index]
@@ -240,6 +245,7 @@ def test_the_sql_and_the_oracle_settle_the_same_amounts(
     made = {f"c{number:03}": pair for number, pair in enumerate(made_up_agreements())}
     world = Scenario()
     world.meter("used", "use")
+    world.meter("zoned", "use", dimensions="zone")
     tax = {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
     world.tax_rates.append(tax)
     for name, (customer, agreed) in made.items():

@@ -40,7 +40,12 @@ added_lines as (
         invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
         term_from_at, charge_code, charge_name, price_id, line_from_at, line_to_at, exact_amount,
         net_amount, tax_category, concat_ws('', charge_name, ': ', line_type) as description,
-        cast(null as string) as discount_code, 2 as line_order
+        cast(null as string) as discount_code, 2 as line_order,
+        -- A charge has a line for each filter with bounds, so it says which.
+        case
+            when dimension_filter = '' then '{}'
+            else {{ filter_as_json('dimension_filter') }}
+        end as dimension_values
     from bound_lines
 
     union all
@@ -50,7 +55,7 @@ added_lines as (
         term_from_at, commitment_code as charge_code, commitment_name as charge_name,
         cast(null as string) as price_id, line_from_at, line_to_at, exact_amount, net_amount,
         tax_category, concat_ws('', commitment_name, ': ', replace(line_type, '_', '-')) as description,
-        cast(null as string) as discount_code, 3 as line_order
+        cast(null as string) as discount_code, 3 as line_order, '{}' as dimension_values
     from commitment_lines
 
     union all
@@ -60,7 +65,7 @@ added_lines as (
         subscription_id, term_from_at, charge_code, charge_name, cast(null as string) as price_id,
         line_from_at, line_to_at, exact_amount, net_amount, tax_category,
         concat_ws('', discount_name, ': ', charge_name) as description, discount_code,
-        3 + discount_order as line_order
+        3 + discount_order as line_order, '{}' as dimension_values
     from discount_lines
 
 ),
@@ -81,7 +86,7 @@ lines as (
         invoiced_customer_id, currency_code, billing_period, line_type,
         subscription_id, term_from_at, charge_code, charge_name, price_id,
         cast(null as string) as meter_code, cast(null as string) as meter_name,
-        cast(null as string) as pricing_model, '{}' as dimension_values, line_from_at, line_to_at,
+        cast(null as string) as pricing_model, dimension_values, line_from_at, line_to_at,
         {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
         cast(null as string) as unit, cast(null as {{ price_type() }}) as unit_price,
         exact_amount, net_amount, tax_category, description, discount_code, line_order
