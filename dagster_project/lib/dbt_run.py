@@ -6,14 +6,18 @@ as a command of its own.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dagster_project.dbt_command import keep_ansi_mode
+
+# The month up to which at least drafts are made, ``YYYY-MM``; there is no clock in the models.
+# In the environment and not a variable of dbt's: another value of one of those makes dbt parse
+# the whole project again, which takes longer than rating a month.
+PERIOD_VARIABLE = "DBT_BILLING_PERIOD"
 
 
 class DbtRunError(RuntimeError):
@@ -42,8 +46,8 @@ def run_dbt(
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     command += ["--target-path", str(project.parent / "target")]
     command += ["--log-path", str(project.parent / "logs")]
-    command += ["--vars", json.dumps({"billing_period": period})]
-    with _environment(METERHOUSE_WAREHOUSE=str(warehouse), METERHOUSE_TARGET=target):
+    variables = {"METERHOUSE_WAREHOUSE": str(warehouse), "METERHOUSE_TARGET": target}
+    with environment(variables | {PERIOD_VARIABLE: period}):
         try:
             outcome = dbtRunner().invoke(command)
         finally:
@@ -72,7 +76,8 @@ def _close_duckdb() -> None:
 
 
 @contextmanager
-def _environment(**variables: str) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for this process and those it starts, then put them back."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -24,6 +24,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.lib.dbt_project import link_dbt_project
+from dagster_project.lib.dbt_run import PERIOD_VARIABLE
 from dagster_project.lib.ingest import ingest_landing
 from dagster_project.lib.price_book import check_price_book
 from dagster_project.lib.price_book.showing import Plan, read_plan
@@ -196,11 +197,10 @@ def _run_models(settings: Settings, period: str) -> None:
     arguments = ["--quiet", "--no-use-colors", "build", "--select", *models]
     arguments += ["--exclude-resource-type", "test", "unit_test"]
     arguments += ["--project-dir", str(project), "--profiles-dir", str(project)]
-    arguments += ["--vars", json.dumps({"billing_period": period})]
     # A process of its own: dbt keeps the warehouse open for as long as its process lives.
     result = subprocess.run(
         [str(Path(sys.executable).with_name("dbt")), *arguments],
-        env=os.environ | settings.as_environment(),
+        env=os.environ | settings.as_environment() | {PERIOD_VARIABLE: period},
         capture_output=True,
         text=True,
         check=False,

@@ -1,39 +1,11 @@
 -- A filter on the days to be metered anew, written out as dates so that both engines skip the
--- rest of the history without reading it. The state is the metered table itself: days with
--- newer loads, days whose voids differ, days cut differently now, days of changed meters.
+-- rest of the history without reading it.
 {% macro in_touched_days() %}
-    {# Named before any return, since dbt learns while parsing what a model depends on. #}
-    {% set zones, local_days, cuts = ref('met_subject_zones'), ref('met_local_days'), ref('met_subject_cuts') %}
-    {% set meters, voids = ref('stg_pricing__meters'), ref('stg_usage__voids') %}
-    {% set usage_events = source('raw', 'usage_events') %}
+    {% set touched_days = ref('met_touched_days') %}
     {% if not execute or not metering_exists(['met_usage_slices', 'met_unique_values', 'met_event_values']) %}
         {{ return('true') }}
     {% endif %}
-    {% set slices = 'metering.met_usage_slices' %}
-    {% set first_cut = last_cut('cuts.cut_ats', 'slices.first_event_at') %}
-    {% set final_cut = last_cut('cuts.cut_ats', 'slices.last_event_at') %}
-    {% set days = run_query(
-        days_with_news(usage_events, slices)
-        ~ " union select event_date from (select event_date, count(*) as voided_count, 0 as metered_count from "
-        ~ voids ~ " group by event_date union all select event_date, 0, sum(record_count)"
-        ~ " from " ~ slices ~ " where event_state = 'voided' group by event_date) as voids"
-        ~ " group by event_date having sum(voided_count) <> sum(metered_count) "
-        ~ "union select distinct slices.event_date from " ~ slices ~ " as slices"
-        ~ " left join " ~ zones ~ " as zones on slices.subject = zones.subject"
-        ~ " left join " ~ local_days ~ " as local_days on coalesce(zones.timezone, 'UTC') = local_days.timezone"
-        ~ " and slices.event_date = local_days.event_date"
-        ~ " left join " ~ cuts ~ " as cuts on slices.subject = cuts.subject and slices.event_date = cuts.event_date"
-        ~ " left join (select distinct event_type, event_type_hash, has_time_bands from " ~ meters ~ ") as types"
-        ~ " on slices.event_type = types.event_type"
-        ~ " where slices.event_type_hash <> concat_ws('', coalesce(types.event_type_hash, ''), case when"
-        ~ " types.has_time_bands then concat_ws('', '|', coalesce(zones.timezone, 'UTC')) else '' end)"
-        ~ " or coalesce(slices.slice_from_at, " ~ beginning_of_time() ~ ") <> coalesce(" ~ first_cut ~ ", " ~ beginning_of_time() ~ ")"
-        ~ " or coalesce(slices.slice_from_at, " ~ beginning_of_time() ~ ") <> coalesce(" ~ final_cut ~ ", " ~ beginning_of_time() ~ ")"
-        ~ " or slices.usage_date <> case when slices.first_event_at < local_days.next_midnight_at"
-        ~ " then local_days.local_date else local_days.next_local_date end"
-        ~ " or slices.usage_date <> case when slices.last_event_at < local_days.next_midnight_at"
-        ~ " then local_days.local_date else local_days.next_local_date end order by 1"
-    ).columns[0].values() %}
+    {% set days = run_query('select event_date from ' ~ touched_days ~ ' order by 1').columns[0].values() %}
     {% if not days %}
         {{ return('false') }}
     {% endif %}

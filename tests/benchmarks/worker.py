@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = ["build", "--exclude-resource-types", "test", "unit_test"]
 
 
 @contextmanager
@@ -29,9 +30,8 @@ def timed(phases: dict[str, float], name: str) -> Iterator[None]:
 
 def run_product(job: dict[str, Any]) -> dict[str, Any]:
     """Ingest what is new in the landing directory and build every model, without tests."""
-    from dbt.cli.main import dbtRunner
-
     from dagster_project.lib.dbt_project import link_dbt_project
+    from dagster_project.lib.dbt_run import run_dbt
     from dagster_project.lib.ingest import ingest_landing
     from dagster_project.lib.warehouse import open_warehouse
 
@@ -40,21 +40,11 @@ def run_product(job: dict[str, Any]) -> dict[str, Any]:
     with timed(phases, "ingest"), open_warehouse(Path(job["warehouse"])) as connection:
         connection.execute(f"set memory_limit = '{job['memory_limit']}'")
         ingest_landing(connection, Path(job["landing"]), datetime.now(UTC))
-    os.environ["METERHOUSE_WAREHOUSE"] = job["warehouse"]
     os.environ["DUCKDB_MEMORY_LIMIT"] = job["memory_limit"]
     project = link_dbt_project(REPOSITORY / "dbt", Path(job["pricing"]), folder / "dbt")
     with timed(phases, "dbt"):
-        outcome = dbtRunner().invoke(
-            [
-                *("build", "--quiet", "--exclude-resource-types", "test unit_test"),
-                *("--project-dir", str(project), "--profiles-dir", str(project)),
-                *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
-                *("--vars", json.dumps({"billing_period": job["period"]})),
-            ]
-        )
-    if not outcome.success:
-        raise RuntimeError(f"dbt failed, see {folder / 'logs'}")
-    models = {result.node.name: result.execution_time for result in outcome.result}
+        results = run_dbt(BUILD, project, "duckdb", Path(job["warehouse"]), job["period"])
+    models = {result.node.name: result.execution_time for result in results}
     return {"phases": phases, "models": models}
 
 
@@ -73,9 +63,8 @@ def run_spark(job: dict[str, Any]) -> dict[str, Any]:
     write_spark_conf(folder / "conf", warehouse.path, job["master"], memory)
     os.environ["SPARK_CONF_DIR"] = str(folder / "conf")
     project = link_dbt_project(REPOSITORY / "dbt", Path(job["pricing"]), folder / "dbt")
-    arguments = ["build", "--exclude-resource-types", "test", "unit_test"]
     with timed(phases, "dbt"):
-        results = run_dbt(arguments, project, "spark", warehouse.path, job["period"])
+        results = run_dbt(BUILD, project, "spark", warehouse.path, job["period"])
     # Waited for, so that its processor time and memory are counted with this process.
     from pyspark import SparkContext
 

@@ -31,9 +31,9 @@ def failing_rows(name: str, values: str, **arguments: object) -> list[tuple[obje
         ("('x', null, 0), ('x', null, 0)", 1),
     ],
 )
-def test_unique_combination_finds_the_same_key_twice(values: str, failures: int) -> None:
+def test_sound_rows_have_each_key_once(values: str, failures: int) -> None:
     """A duplicate key is a line billed twice; a missing part does not excuse it."""
-    assert len(failing_rows("unique_combination", values, columns=["k", "a"])) == failures
+    assert len(failing_rows("sound_rows", values, key=["k", "a"])) == failures
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,16 @@ def test_unique_combination_finds_the_same_key_twice(values: str, failures: int)
         ("(null, null, 1)", 1),
     ],
 )
-def test_always_filled_takes_zero_and_empty_but_not_null(values: str, failures: int) -> None:
+def test_sound_rows_may_be_zero_and_empty_but_not_null(values: str, failures: int) -> None:
     """Money that is missing must not pass for money that is zero."""
-    assert len(failing_rows("always_filled", values, columns=["k", "a"])) == failures
+    assert len(failing_rows("sound_rows", values, filled=["k", "a"])) == failures
+
+
+def test_sound_rows_are_asked_for_both() -> None:
+    """One row too many and one with a hole, each named by its key."""
+    values = "('x', 1, 1), ('x', 2, 1), ('y', 1, null)"
+    found = failing_rows("sound_rows", values, key=["k"], filled=["a", "b"])
+    assert sorted(found) == [("x", "several rows", 2), ("y", "missing value", 1)]
 
 
 @pytest.mark.parametrize(

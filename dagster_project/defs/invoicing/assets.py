@@ -9,7 +9,8 @@ from dagster_dbt import DbtCliResource
 
 from dagster_project.defs.partitions import billing_months
 from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
-from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS, dbt_variables
+from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS
+from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
 from dagster_project.lib.documents import render_period
 from dagster_project.lib.invoice_summary import (
     invoice_counts,
@@ -58,8 +59,8 @@ def issued_invoices(
     context.log.info(f"Issued {count} documents of {period}.")
     if count:
         selection = ["--select", "path:models/invoicing path:models/marts"]
-        arguments = ["build", *selection, *NO_UNIT_TESTS, *dbt_variables(period)]
-        dbt.cli(arguments, target_path=DBT_TARGET).wait()
+        with environment({PERIOD_VARIABLE: period}):
+            dbt.cli(["build", *selection, *NO_UNIT_TESTS], target_path=DBT_TARGET).wait()
     with warehouse.get_connection() as connection:
         counts = invoice_counts(connection, period)
         money = money_by_currency(connection, period)

@@ -1,6 +1,5 @@
 """The dbt project as assets, grouped by the stage each model belongs to."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from dagster_project.defs.resources import (
     make_dbt_resource,
     settings,
 )
+from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
 from dagster_project.lib.settings import DBT_PROJECT_DIR, PROJECT_ROOT
 from dagster_project.lib.warehouse import count_rows, table_names, writer_lock
 
@@ -77,11 +77,6 @@ def manifest_path() -> Path:
     return manifest
 
 
-def dbt_variables(period: str) -> list[str]:
-    """The arguments that tell dbt the billing period; there is no clock in the models."""
-    return ["--vars", json.dumps({"billing_period": period})]
-
-
 @dbt_assets(
     manifest=manifest_path(),
     dagster_dbt_translator=StageTranslator(),
@@ -94,8 +89,10 @@ def dbt_build(
     """Build and test every model, stage by stage; a failed test stops what is below it."""
     # Anew for each run: the price book may have been edited since this process was started.
     dbt_project_dir()
-    arguments = ["build", *NO_UNIT_TESTS, *dbt_variables(context.partition_key)]
-    invocation = dbt.cli(arguments, context=context, target_path=DBT_TARGET)
+    with environment({PERIOD_VARIABLE: context.partition_key}):
+        invocation = dbt.cli(
+            ["build", *NO_UNIT_TESTS], context=context, target_path=DBT_TARGET
+        )
     results = []
     failure: Exception | None = None
     try:

@@ -39,7 +39,7 @@ anchored as (
         -- In local time: the last evening of a month in UTC is the next month in the east, and
         -- usage without a period would be lost.
         greatest(
-            cast('{{ var("billing_period") }}-01' as date),
+            cast('{{ env_var('DBT_BILLING_PERIOD', '2020-01') }}-01' as date),
             coalesce(
                 cast(date_trunc(
                     'month', {{ utc_to_local('latest_usage.latest_event_at', 'terms.timezone') }}
@@ -110,7 +110,7 @@ timed as (
         {{ local_to_utc('period_to_date', 'timezone') }} as full_to_at
 
     from dated
-    where {{ month_text('period_from_date') }} >= '{{ var("first_period") }}'
+    where {{ month_text('period_from_date') }} >= '{{ env_var('METERHOUSE_FIRST_PERIOD', '2020-01') }}'
 
 ),
 
