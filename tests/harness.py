@@ -393,11 +393,15 @@ class Installation:
         report = self.store.ingest(self.landing, loaded_at, lambda _message: None)
         assert report.failed_files == []
 
-    def dbt_build(self, period: str = "2026-03", *arguments: str) -> None:
-        """Run seeds, models and their tests, as a production run does: without unit tests."""
+    def dbt_build(self, period: str = "2026-03", *arguments: str, tested: bool = True) -> None:
+        """Run seeds, models and their tests, as a production run does: without unit tests.
+
+        A world that goes on is tested where it ends: dbt's tests take as long as the models.
+        """
+        left_out = ["unit_test"] if tested else ["test", "unit_test"]
         # One thread, since the tests themselves run on all cores.
-        command = ["build", "--exclude-resource-type", "unit_test", "--threads", "1"]
-        self.dbt([*command, "--no-write-json"], period, *arguments)
+        command = ["build", "--threads", "1", "--no-write-json"]
+        self.dbt([*command, "--exclude-resource-type", *left_out], period, *arguments)
 
     def dbt(self, command: list[str], period: str = "2026-03", *arguments: str) -> None:
         """Run dbt in this process, then let go of the warehouse.
@@ -413,10 +417,10 @@ class Installation:
         link.symlink_to(self.warehouse)
         run_dbt([*command, *arguments], project, self.target, link, period)
 
-    def bill(self, period: str = "2026-03", *arguments: str) -> None:
+    def bill(self, period: str = "2026-03", *arguments: str, tested: bool = True) -> None:
         """Ingest and build."""
         self.ingest()
-        self.dbt_build(period, *arguments)
+        self.dbt_build(period, *arguments, tested=tested)
 
     def issue(self, period: str, issued_at: datetime = LOADED_AT) -> int:
         """Issue the drafts of a period; the marts show it after the next build."""
@@ -444,6 +448,7 @@ def build(
     period: str = "2026-03",
     loaded_at: datetime = LOADED_AT,
     target: str = "duckdb",
+    tested: bool = True,
 ) -> Installation:
     """Land a scenario in an empty folder and bill it.
 
@@ -454,13 +459,14 @@ def build(
         period: Billing period up to which drafts are made, ``YYYY-MM``.
         loaded_at: UTC instant of the load.
         target: The engine.
+        tested: Whether dbt's own tests run too.
     """
     installation = Installation(folder, dbt_folder, target)
     folder.mkdir(parents=True, exist_ok=True)
     installation.write_price_book(scenario)
     installation.land(scenario)
     installation.ingest(loaded_at)
-    installation.dbt_build(period)
+    installation.dbt_build(period, tested=tested)
     return installation
 
 

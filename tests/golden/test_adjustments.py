@@ -71,7 +71,7 @@ def ledger(installation: Installation) -> dict[str, list[dict[str, Any]]]:
 def history(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> History:
     world = january()
     folder = tmp_path_factory.mktemp("adjustments")
-    installation = build(folder, world, dbt_folder=dbt_folder, period="2026-02")
+    installation = build(folder, world, dbt_folder=dbt_folder, period="2026-02", tested=False)
     first_issue = installation.issue("2026-01")
     issued = ledger(installation)
 

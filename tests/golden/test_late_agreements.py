@@ -50,7 +50,11 @@ def adjustments(
     world.discount("twenty", "fixed", "20", plan_code="fixed")
     world.commitment("deal", "60", overage_factor="2", plan_code="committed")
     installation = build(
-        tmp_path_factory.mktemp("late"), world, dbt_folder=dbt_folder, period="2026-01"
+        tmp_path_factory.mktemp("late"),
+        world,
+        dbt_folder=dbt_folder,
+        period="2026-01",
+        tested=False,
     )
     assert installation.issue("2026-01") == 6
 

@@ -21,8 +21,6 @@ from dagster_project.lib.status import last_load, period_rows
 from dagster_project.lib.usage_frames import read_usage_frames
 from tests.harness import REPOSITORY, Installation
 
-WITHOUT_TESTS = ("--exclude-resource-types", "test", "unit_test")
-
 
 def grow(installation: Installation) -> None:
     """Usage of an issued month, a withdrawal, a moved customer and a new price."""
@@ -50,7 +48,7 @@ def installations(
         made[target] = installation = Installation(folder, dbt_folders[target], target)
         shutil.copytree(REPOSITORY / "pricing_seeds", installation.pricing)
         write_sample(installation.landing, events=1_000)
-        installation.bill("2026-03", *WITHOUT_TESTS)
+        installation.bill("2026-03", tested=False)
         if target == "spark":
             killed_while_issuing(installation)
         assert installation.issue("2026-01") > 20
@@ -58,7 +56,7 @@ def installations(
         installation.ingest()
         if target == "spark":
             killed_while_metering(installation)
-        installation.dbt_build("2026-03", *WITHOUT_TESTS)
+        installation.dbt_build("2026-03", tested=False)
     return made
 
 

@@ -21,11 +21,6 @@ NET = (
 )
 
 
-@pytest.fixture(scope="module")
-def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("dbt")
-
-
 def _world() -> Scenario:
     """A fee of 10 and 1 per unit used."""
     world = Scenario()
@@ -147,7 +142,7 @@ def departure(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Dep
         _term(world, name, ended_at="")
         world.event(name, "1")
     folder = tmp_path_factory.mktemp("departure")
-    installation = build(folder, world, dbt_folder=dbt_folder, period="2026-01")
+    installation = build(folder, world, dbt_folder=dbt_folder, period="2026-01", tested=False)
     assert installation.issue("2026-01") == 3
     after = Scenario(
         customers=[row for row in world.customers if row["customer_id"] != "gone"],
@@ -155,7 +150,7 @@ def departure(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Dep
     )
     after.event("gone", "2.50", event_id="late")
     installation.land(after, batch="2")
-    installation.bill("2026-02")
+    installation.bill("2026-02", tested=False)
     drafts = installation.rows(NET)
     exceptions = installation.rows(EXCEPTIONS)
     typo = Scenario(

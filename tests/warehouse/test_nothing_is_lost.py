@@ -116,7 +116,7 @@ FILES: list[Landed] = [
 
 
 @pytest.fixture(scope="module")
-def landed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def landed(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     world = Scenario()
     world.meter("used", "use")
     world.plan("sound")
@@ -124,9 +124,7 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     world.customer("sound")
     world.subscription("sound")
     world.event("sound", str(SOUND))
-    installation = Installation(
-        tmp_path_factory.mktemp("landed"), tmp_path_factory.mktemp("dbt")
-    )
+    installation = Installation(tmp_path_factory.mktemp("landed"), dbt_folder)
     installation.write_price_book(world)
     installation.land(world)
     for name, content, _, _ in FILES:

@@ -13,7 +13,7 @@ MOST = "99999999999999.999999999999"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     """Every pricing model just inside and beyond 10^14, and a sound customer."""
     scenario = Scenario()
     scenario.meter("used", "use")
@@ -43,9 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     scenario.customer("fee")
     scenario.subscription("fee", started_at="2026-01-02")
     scenario.price("per-unit", "flat", charge="small", unit_price="5")
-    return build(
-        tmp_path_factory.mktemp("range"), scenario, dbt_folder=tmp_path_factory.mktemp("dbt")
-    )
+    return build(tmp_path_factory.mktemp("range"), scenario, dbt_folder=dbt_folder)
 
 
 def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None:

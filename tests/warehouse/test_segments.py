@@ -35,9 +35,9 @@ def net_amounts(installation: Installation) -> dict[str, str]:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def installation(tmp_path: Path, dbt_folder: Path) -> Installation:
     scenario = world([{"unit_price": "1"}])
-    return build(tmp_path, scenario, dbt_folder=tmp_path_factory.mktemp("dbt"))
+    return build(tmp_path, scenario, dbt_folder=dbt_folder, tested=False)
 
 
 def test_a_price_may_change_on_a_day_without_usage(installation: Installation) -> None:

@@ -9,9 +9,7 @@ import pytest
 from tests.harness import Scenario, build
 
 
-def test_the_unit_tests_of_the_dbt_project_pass(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_unit_tests_of_the_dbt_project_pass(tmp_path: Path, dbt_folder: Path) -> None:
     """Builds leave them out, as they say nothing about data: without this nobody runs them."""
     world = Scenario()
     world.meter("used", "use")
@@ -20,5 +18,5 @@ def test_the_unit_tests_of_the_dbt_project_pass(
     world.customer("a")
     world.subscription("a")
     world.event("a", "1")
-    installation = build(tmp_path, world, dbt_folder=tmp_path_factory.mktemp("dbt"))
+    installation = build(tmp_path, world, dbt_folder=dbt_folder, tested=False)
     installation.dbt(["test", "--select", "test_type:unit"])
