@@ -41,7 +41,7 @@ demo: $(INSTALLED)
 	$(BIN)/meterhouse demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # Bills a sample on both engines; minutes long, so it is no part of `make test` yet.
 test-spark: $(SPARK_INSTALLED)

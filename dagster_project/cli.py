@@ -24,6 +24,7 @@ from dagster_project.runner import (
     FailedCheck,
     RunFailedError,
     last_failed_checks,
+    open_instance,
     prepare,
     run_job,
 )
@@ -225,8 +226,6 @@ def _print_loads(settings: Settings, before: int) -> None:
 
 
 def _print_periods(settings: Settings, periods: list[str] | None) -> None:
-    import dagster as dg
-
     rows = status_reading.period_rows(settings, periods)
     if not rows:
         console.print("Nothing has been billed yet; run meterhouse bill --period YYYY-MM.")
@@ -235,7 +234,7 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
     for name in ("Period", "Events by fate", "Drafts", "Issued", "Blocked checks", "Money"):
         table.add_column(name, justify="right" if name in ("Drafts", "Issued") else "left")
     warnings_of_runs: list[FailedCheck] = []
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         for row in rows:
             fates = [f"{count:,} {fate}" for fate, count in (row.events_by_fate or {}).items()]
             # Repeats and rejects belong to no period and are on no invoice.

@@ -9,11 +9,13 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_project.lib.dagster_home import prepare_dagster_home
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.spark_session import prepare_spark
+from dagster_project.lib.warehouse import writer_lock
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -55,6 +57,17 @@ def prepare(settings: Settings) -> None:
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
 
 
+def open_instance() -> "dg.DagsterInstance":
+    """Dagster's own records of this installation.
+
+    Two processes that make their tables at the same time would leave them unusable.
+    """
+    import dagster as dg
+
+    with writer_lock(Path(os.environ["DAGSTER_HOME"]) / ".start.lock"):
+        return dg.DagsterInstance.get()
+
+
 def run_job(name: str, period: str | None, report: Callable[[str], None]) -> None:
     """Run one job to its end.
 
@@ -64,8 +77,6 @@ def run_job(name: str, period: str | None, report: Callable[[str], None]) -> Non
         report: Told what is going on, one short line at a time.
     Raises: RunFailedError if a step or a blocking check failed.
     """
-    import dagster as dg
-
     from dagster_project.definitions import defs
 
     job = defs().resolve_job_def(name)
@@ -83,7 +94,7 @@ def run_job(name: str, period: str | None, report: Callable[[str], None]) -> Non
     handler = _Progress(report)
     logger.addHandler(handler)
     try:
-        with dg.DagsterInstance.get() as instance:
+        with open_instance() as instance:
             result = job.execute_in_process(
                 instance=instance,
                 partition_key=period,

@@ -17,6 +17,12 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.lib.sample_bills import (
+    example_customers,
+    example_events,
+    example_subscriptions,
+)
+
 REJECTION_REASONS = (
     "malformed",
     "missing_attribute",
@@ -280,7 +286,7 @@ def write_sample(landing: Path, events: int = 1_000_000) -> SampleTruth:
     Args:
         landing: Folder of the input files, made if needed. Files that are already there stay
             as they are, so a second call with the same ``events`` changes nothing.
-        events: Landed usage records, at least 200.
+        events: Landed usage records, at least 200, besides those of the example bills.
     Returns: What becomes of the records under the shipped price book.
     Raises: ValueError if there are too few events for every fate to appear.
     """
@@ -323,8 +329,10 @@ def write_sample(landing: Path, events: int = 1_000_000) -> SampleTruth:
         ).fetchall()
     _write_voids(landing / "corrections" / "voids_2026-03.csv", "void", voids)
     _write_text(landing / "usage/mixed/2026-02/unusable.ndjson", "".join(_unusable(odd)))
+    examples = list(example_events())
+    _write_text(landing / "usage/examples/events.ndjson", "".join(examples))
     return SampleTruth(
-        rated=ordinary - odd,
+        rated=ordinary - odd + len(examples),
         duplicate=odd,
         conflicting_duplicate=odd,
         voided=odd,
@@ -432,7 +440,7 @@ def _write_accounts(folder: Path, subscriptions: list[_Subscription]) -> None:
         folder / "customers.csv",
         "customer_id customer_name email address_line city postal_code country_code tax_id "
         "currency_code locale timezone parent_customer_id",
-        list(customers.values()),
+        [*customers.values(), *example_customers()],
     )
     _write_csv(
         folder / "subscriptions.csv",
@@ -447,7 +455,8 @@ def _write_accounts(folder: Path, subscriptions: list[_Subscription]) -> None:
                 subscription.billing_anchor,
             )
             for subscription in subscriptions
-        ],
+        ]
+        + list(example_subscriptions()),
     )
     aliases = [(sub.alias, sub.subscription_id, "", "") for sub in subscriptions]
     aliases += [

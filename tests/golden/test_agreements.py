@@ -577,8 +577,8 @@ class Golden:
     cases: dict[str, Case]
 
 
-@pytest.fixture(scope="module")
-def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Golden:
+def shared_world() -> tuple[Scenario, dict[str, Case]]:
+    """Meters, tax rates, exchange rates and every case."""
     world, cases = Scenario(), {}
     world.meter("used", "use")
     world.meter("tokens", "llm", dimensions="model|region")
@@ -605,6 +605,12 @@ def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> 
         world.plan(case.name, case.currency, **case.plan)
         world.customer(case.name, **({"currency_code": case.currency} | case.customer))
         world.subscription(case.name, **case.term)
+    return world, cases
+
+
+@pytest.fixture(scope="module")
+def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Golden:
+    world, cases = shared_world()
     folder = tmp_path_factory.mktemp("agreements")
     return Golden(build(folder, world, dbt_folder=dbt_folder), cases)
 

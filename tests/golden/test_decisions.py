@@ -22,8 +22,8 @@ def _sold(world: Scenario, name: str, **price: str) -> None:
     world.subscription(name)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
+def shared_world() -> Scenario:
+    """A customer for each decision."""
     scenario = Scenario()
     scenario.meter("used", "use")
     scenario.meter("input", "tokens", value_property="input_tokens")
@@ -91,9 +91,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
 
     _sold(scenario, "credit")
     scenario.event("credit", "-5")
-    return build(
-        tmp_path_factory.mktemp("decisions"), scenario, dbt_folder=dbt_folder, period="2026-01"
-    )
+    return scenario
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
+    folder = tmp_path_factory.mktemp("decisions")
+    return build(folder, shared_world(), dbt_folder=dbt_folder, period="2026-01")
 
 
 FATES = {

@@ -187,10 +187,8 @@ def upgrade(case: Case) -> None:
 INTERVALS = {"quarterly_plan": "quarter", "monthly_usage_of_a_yearly_plan": "year"}
 
 
-@pytest.fixture(scope="module")
-def built(
-    tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path
-) -> tuple[Installation, dict[str, Case]]:
+def shared_world() -> tuple[Scenario, dict[str, Case]]:
+    """Every case."""
     world = Scenario()
     world.meter("used", "use")
     cases: dict[str, Case] = {}
@@ -201,6 +199,14 @@ def built(
         world.customer(case.name)
         world.subscription(case.name, **case.term)
         cases[case.name] = case
+    return world, cases
+
+
+@pytest.fixture(scope="module")
+def built(
+    tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path
+) -> tuple[Installation, dict[str, Case]]:
+    world, cases = shared_world()
     return build(tmp_path_factory.mktemp("life"), world, dbt_folder=dbt_folder), cases
 
 
@@ -238,42 +244,48 @@ def test_usage_in_a_pause_is_shown_and_usage_in_a_trial_is_rated(
     assert exceptions == [paused]
 
 
-def test_a_plan_change_gives_the_rest_of_a_fee_in_advance_back(
+def test_a_plan_change_gives_the_rest_of_a_prorated_fee_in_advance_back(
     tmp_path: Path, dbt_folder: Path
 ) -> None:
-    """February was paid in January; a change on the 15th gives 14 of 28 days of 28 back."""
+    """February was paid in January; a change on the 15th gives 14 of 28 days of 28 back.
+
+    Of a fee that is not prorated nothing is given back, and the other plan's is owed whole.
+    """
     world = Scenario()
-    world.plan("basic")
-    world.plan("pro")
-    for plan, price in [("basic", "28"), ("pro", "56")]:
-        world.price(
-            plan, "flat", charge="fee", unit_price=price, billed="advance", prorated="true"
-        )
-    world.customer("c")
-    world.subscription("s", customer_id="c", plan_code="basic", ended_at="")
+    for customer, prorated in [("days", "true"), ("whole", "false")]:
+        for plan, price in [("basic", "28"), ("pro", "56")]:
+            world.plan(f"{customer}-{plan}")
+            terms = {"charge": "fee", "billed": "advance", "prorated": prorated}
+            world.price(f"{customer}-{plan}", "flat", unit_price=price, **terms)
+        world.customer(customer)
+        world.subscription(customer, plan_code=f"{customer}-basic", ended_at="")
     installation = Installation(tmp_path / "data", dbt_folder)
     installation.folder.mkdir()
     installation.write_price_book(world)
     installation.land(world)
     installation.bill("2026-01", tested=False)
-    assert installation.issue("2026-01") == 1
+    assert installation.issue("2026-01") == 2
     world.subscriptions.clear()
-    first = {"customer_id": "c", "plan_code": "basic", "ended_at": "2026-02-15"}
-    world.subscription("s", **first)
-    second = {"customer_id": "c", "plan_code": "pro", "started_at": "2026-02-15"}
-    world.subscription("s", **second, ended_at="")
+    for customer in ("days", "whole"):
+        world.subscription(customer, plan_code=f"{customer}-basic", ended_at="2026-02-15")
+        later = {"plan_code": f"{customer}-pro", "started_at": "2026-02-15"}
+        world.subscription(customer, **later, ended_at="")
     installation.land(world, "2")
     installation.bill("2026-02")
     lines = installation.rows(
-        "select invoices.billing_period, line_type, lines.net_amount"
+        "select customer_id, invoices.billing_period, line_type, lines.net_amount"
         " from marts.fct_invoice_lines as lines"
         " inner join marts.fct_invoices as invoices using (invoice_id)"
-        " order by invoices.billing_period, line_number"
+        " order by customer_id, invoices.billing_period, line_number"
     )
-    assert [(row["billing_period"], row["line_type"], row["net_amount"]) for row in lines] == [
-        ("2026-01", "charge", Decimal(28)),
-        ("2026-01", "charge", Decimal(28)),
-        ("2026-02", "charge", Decimal(28)),
-        ("2026-02", "charge", Decimal(56)),
-        ("2026-02", "adjustment", Decimal(-14)),
+    assert [tuple(row.values()) for row in lines] == [
+        ("days", "2026-01", "charge", Decimal(28)),
+        ("days", "2026-01", "charge", Decimal(28)),
+        ("days", "2026-02", "charge", Decimal(28)),
+        ("days", "2026-02", "charge", Decimal(56)),
+        ("days", "2026-02", "adjustment", Decimal(-14)),
+        ("whole", "2026-01", "charge", Decimal(28)),
+        ("whole", "2026-01", "charge", Decimal(28)),
+        ("whole", "2026-02", "charge", Decimal(56)),
+        ("whole", "2026-02", "charge", Decimal(56)),
     ]

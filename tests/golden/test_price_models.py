@@ -419,6 +419,16 @@ def tokens_by_the_size_of_the_request(case: Case) -> None:
     case.expected = [line for line in case.expected if line["net_amount"]]
 
 
+@golden
+def without_the_property_there_is_no_band(case: Case) -> None:
+    """3 of output, whose event says nothing of its input, go to the price for the rest: 6."""
+    terms = {"charge": "output", "meter_code": "output"}
+    case.price("per_unit", unit_price="1", dimension_filter="size=small", **terms)
+    case.price("per_unit", unit_price="2", **terms)
+    case.world.event(case.name, event_type="llm", data={"output": "3"})
+    case.owes("3", "6", "6.00", dimension_values='{"size": null}')
+
+
 def shared_world() -> tuple[Scenario, dict[str, Case]]:
     """Meters and every case."""
     world = Scenario()
