@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install spark demo test test-spark lint bench ui clean
+.PHONY: install spark demo test lint bench ui clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -40,12 +40,9 @@ $(TOOLS_INSTALLED): requirements-tools.lock
 demo: $(INSTALLED)
 	$(BIN)/meterhouse demo
 
-test: $(INSTALLED)
+# On both engines where there is Java; without it the tests of Spark skip.
+test: $(if $(shell command -v java),$(SPARK_INSTALLED),$(INSTALLED))
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
-
-# Bills a sample on both engines; minutes long, so it is no part of `make test` yet.
-test-spark: $(SPARK_INSTALLED)
-	$(BIN)/python -m pytest -q tests/spark
 
 lint: $(INSTALLED) $(TOOLS_INSTALLED)
 	$(BIN)/ruff check .

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from dagster_project.lib.settings import Settings, SettingsError
 
@@ -60,7 +61,12 @@ def prepare_spark(settings: Settings) -> None:
 
 
 def write_spark_conf(
-    folder: Path, warehouse: Path, master: str, memory: str, java_options: str = ""
+    folder: Path,
+    warehouse: Path,
+    master: str,
+    memory: str,
+    java_options: str = "",
+    spark_options: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the configuration that SPARK_CONF_DIR points at; safe to run again.
 
@@ -70,6 +76,7 @@ def write_spark_conf(
         master: Where Spark runs, such as ``local[2]``.
         memory: Heap of the process, such as ``2g``.
         java_options: Further options of the virtual machine.
+        spark_options: Further options of Spark, which win over the others.
     """
     log = folder / "derby.log"
     options = {
@@ -87,6 +94,7 @@ def write_spark_conf(
             f"-Dderby.stream.error.file={log} {java_options}".strip()
         ),
     }
+    options |= spark_options
     folder.mkdir(parents=True, exist_ok=True)
     warehouse.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{name} {value}\n" for name, value in options.items())
@@ -96,7 +104,10 @@ def write_spark_conf(
 
 @contextmanager
 def temporary_spark(
-    folder: Path, master: str = "local[2]", memory: str = "2g"
+    folder: Path,
+    master: str = "local[2]",
+    memory: str = "2g",
+    spark_options: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[None]:
     """An embedded Spark for this process whose catalogue ends with it.
 
@@ -106,7 +117,7 @@ def temporary_spark(
     from pyspark.sql import SparkSession
 
     warehouse = folder / "warehouse"
-    write_spark_conf(folder, warehouse, master, memory, ONE_COMPILER)
+    write_spark_conf(folder, warehouse, master, memory, ONE_COMPILER, spark_options)
     before = os.environ.get("SPARK_CONF_DIR")
     os.environ["SPARK_CONF_DIR"] = str(folder)
     try:

@@ -289,3 +289,9 @@ def test_a_plan_change_gives_the_rest_of_a_prorated_fee_in_advance_back(
         ("whole", "2026-02", "charge", Decimal(56)),
         ("whole", "2026-02", "charge", Decimal(56)),
     ]
+    # What an invoice says it is for reaches from its first line to its last.
+    (first,) = installation.rows(
+        "select period_from, period_to from marts.fct_invoices"
+        " where customer_id = 'days' and billing_period = '2026-01'"
+    )
+    assert [str(at) for at in first.values()] == ["2026-01-01 00:00:00", "2026-03-01 00:00:00"]

@@ -6,9 +6,17 @@ from pathlib import Path
 from dagster_project.lib.dbt_run import run_dbt
 from dagster_project.lib.spark_session import ONE_COMPILER, write_spark_conf
 
+# Writing and compiling code takes longer than what it then does to a handful of rows.
+FEW_ROWS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
+
 if __name__ == "__main__":
     project, warehouse, conf = map(Path, sys.argv[1:])
-    write_spark_conf(conf, warehouse, "local[2]", "1g", ONE_COMPILER)
+    write_spark_conf(conf, warehouse, "local[2]", "1g", ONE_COMPILER, FEW_ROWS)
     run_dbt(
         ["build", "--exclude-resource-types", "test", "unit_test"],
         project,

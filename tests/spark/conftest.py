@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.lib.spark_session import missing_requirement, temporary_spark
+from tests.spark.build_once import FEW_ROWS
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +15,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     missing = missing_requirement()
     if missing is not None:
         pytest.skip(missing)
-    with temporary_spark(tmp_path_factory.mktemp("spark")):
+    with temporary_spark(tmp_path_factory.mktemp("spark"), spark_options=FEW_ROWS):
         yield
 
 

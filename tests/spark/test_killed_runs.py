@@ -109,7 +109,7 @@ def test_a_killed_build_is_made_whole_by_the_next(
     other = Installation(tmp_path / "duckdb", dbt_folders["duckdb"])
     shutil.copytree(installation.pricing, other.pricing)
     shutil.copytree(installation.landing, other.landing)
-    other.bill("2026-03", "--exclude-resource-types", "test", "unit_test")
+    other.bill("2026-03", tested=False)
 
     project = link_dbt_project(REPOSITORY / "dbt", installation.pricing, tmp_path / "dbt")
     tables = installation.warehouse / "tables"

@@ -45,7 +45,8 @@ def everything() -> Scenario:
     whole.event(subject, "1", event_id="again", event_type="bills-use", file="b")
     whole.event(subject, "2", event_id="again", event_type="bills-use", file="c")
     whole.event(subject, "2", event_id="other", event_type="agreements-use")
-    whole.events["noise"] = ["{", '{"id": "half", "time": "2026-01-02T00:00:00Z"}']
+    whole.event("nobody", "2", event_id="unknown", event_type="bills-use", file="noise")
+    whole.events["noise"] += ["{", '{"id": "half", "time": "2026-01-02T00:00:00Z"}']
     return whole
 
 
