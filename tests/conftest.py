@@ -1,9 +1,15 @@
 """Fixtures shared by all tests; kept light, because every test module pays for its imports."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+# Workers of pytest-xdist have a main module without a file. pyspark takes that for a run of
+# its doctests and ends the process when great_expectations looks for it.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 
 
 @pytest.fixture(autouse=True)
