@@ -17,11 +17,12 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.lib.sample_bills import (
-    example_customers,
-    example_events,
-    example_subscriptions,
+from dagster_project.lib.sample_accounts import (
+    SampleSubscription,
+    account_files,
+    sample_subscriptions,
 )
+from dagster_project.lib.sample_bills import example_events
 
 REJECTION_REASONS = (
     "malformed",
@@ -32,7 +33,6 @@ REJECTION_REASONS = (
     "out_of_range",
 )
 _MONTHS = ("2026-01", "2026-02", "2026-03")
-_CUSTOMERS_PER_PLAN = 15
 # Fates of well-formed records that no charge takes, in the order in which they are made.
 _ODD_FATES = (
     "unknown_subject",
@@ -79,64 +79,6 @@ class SampleTruth:
     def landed(self) -> int:
         """Records in all usage files, which is the sum of the fates."""
         return sum(self.fates.values())
-
-
-@dataclass(frozen=True)
-class _Market:
-    """A plan of the shipped price book and where its sample customers are."""
-
-    plan_code: str
-    industry: str
-    currency_code: str
-    # (country, city, postal code, locale, time zone), taken in turns
-    places: tuple[tuple[str, str, str, str, str], ...]
-
-
-_US_EAST = ("US", "New York", "10001", "en-US", "America/New_York")
-_US_WEST = ("US", "Seattle", "98101", "en-US", "America/Los_Angeles")
-_US_MID = ("US", "Chicago", "60601", "en-US", "America/Chicago")
-_JP = ("JP", "Tokyo", "100-0001", "ja-JP", "Asia/Tokyo")
-_GB = ("GB", "Leeds", "LS1 1AA", "en-GB", "Europe/London")
-_FR = ("FR", "Lyon", "69001", "fr-FR", "Europe/Paris")
-_BR = ("BR", "São Paulo", "01000-000", "pt-BR", "America/Sao_Paulo")
-_DE = ("DE", "München", "80331", "de-DE", "Europe/Berlin")
-_ES = ("ES", "Málaga", "29001", "es-ES", "Europe/Madrid")
-_KW = ("KW", "Kuwait City", "13001", "en-GB", "Asia/Kuwait")
-_MARKETS = (
-    _Market("ai_usd", "ai", "USD", (_US_EAST, _US_WEST)),
-    _Market("ai_jpy", "ai", "JPY", (_JP,)),
-    _Market("seats_usd", "seats", "USD", (_US_WEST,)),
-    _Market("seats_gbp", "seats", "GBP", (_GB,)),
-    _Market("cloud_eur", "cloud", "EUR", (_FR, _DE)),
-    _Market("cloud_usd", "cloud", "USD", (_US_MID,)),
-    _Market("telecom_brl", "telecom", "BRL", (_BR,)),
-    _Market("telecom_gbp", "telecom", "GBP", (_GB,)),
-    _Market("energy_eur", "energy", "EUR", (_DE, _ES)),
-    _Market("energy_kwd", "energy", "KWD", (_KW,)),
-)
-
-
-@dataclass(frozen=True)
-class _Subscription:
-    """A sample subscription; its usage lies in ``[used_from, used_to)``, inside its term.
-
-    ``number`` counts the customers of a plan from 0 and decides what is special about it.
-    """
-
-    subscription_id: str
-    customer_id: str
-    market: _Market
-    number: int
-    started_at: str
-    ended_at: str
-    billing_anchor: str
-    used_from: datetime
-    used_to: datetime
-    is_only_one: bool
-
-    @property
-    def alias(self) -> str:
-        return self.subscription_id.replace("sub_", "key-").replace("_", "-")
 
 
 # Per industry: columns of the files, and the properties of each event type as JSON.
@@ -295,8 +237,9 @@ def write_sample(landing: Path, events: int = 1_000_000) -> SampleTruth:
     odd = max(2, events // 2000)
     repeats = 2 * odd
     ordinary = events - odd * (len(_ODD_FATES) + len(REJECTION_REASONS)) - repeats
-    subscriptions = _subscriptions()
-    _write_accounts(landing / "accounts", subscriptions)
+    subscriptions = sample_subscriptions()
+    for name, columns, rows in account_files(subscriptions):
+        _write_csv(landing / "accounts" / name, columns, rows)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         _make_events(connection, subscriptions, ordinary, odd)
@@ -371,118 +314,9 @@ def write_late_files(landing: Path) -> SampleTruth:
     return SampleTruth(rated=47, duplicate=2, voided=1)
 
 
-def _subscriptions() -> list[_Subscription]:
-    """Fifteen customers with one subscription for each plan, and one with two."""
-    subscriptions: list[_Subscription] = []
-    counts: dict[str, int] = {}
-    for market_index, market in enumerate(_MARKETS):
-        for number in range(_CUSTOMERS_PER_PLAN):
-            customer = f"cus_{market_index * _CUSTOMERS_PER_PLAN + number + 1:04}"
-            counts[market.industry] = counts.get(market.industry, 0) + 1
-            name = f"sub_{market.industry}_{counts[market.industry]:04}"
-            has_two = market.plan_code == "cloud_eur" and number == 7
-            subscriptions.append(_subscription(name, customer, market, number, not has_two))
-            if has_two:
-                subscriptions.append(
-                    _subscription("sub_cloud_0099", customer, market, number, False)
-                )
-    return subscriptions
-
-
-def _subscription(
-    name: str, customer: str, market: _Market, number: int, is_only_one: bool
-) -> _Subscription:
-    """Decide term and anchor by number; usage keeps a day away from local midnights."""
-    started, ended = "2026-01-01", ""
-    anchor = "anniversary" if number % 5 == 0 else "calendar"
-    used_from, used_to = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC)
-    if number == 3:
-        started, used_from = "2026-01-15", datetime(2026, 1, 16, tzinfo=UTC)
-    elif number == 4:
-        ended, used_to = "2026-03-10", datetime(2026, 3, 9, tzinfo=UTC)
-    elif number == 6:
-        started, anchor = "2026-02-10T08:30:00Z", "anniversary"
-        used_from = datetime(2026, 2, 11, tzinfo=UTC)
-    elif number == 10:
-        started, used_from = "2026-01-31", datetime(2026, 2, 1, tzinfo=UTC)
-    elif anchor == "anniversary":
-        started, used_from = "2026-01-09", datetime(2026, 1, 10, tzinfo=UTC)
-    return _Subscription(
-        name, customer, market, number, started, ended, anchor, used_from, used_to, is_only_one
-    )
-
-
-def _write_accounts(folder: Path, subscriptions: list[_Subscription]) -> None:
-    customers: dict[str, tuple[str, ...]] = {}
-    for subscription in subscriptions:
-        market, number = subscription.market, subscription.number
-        country, city, postal_code, locale, timezone = market.places[
-            number % len(market.places)
-        ]
-        # The second team of the first workspace is billed to the first.
-        has_parent = market.plan_code == "seats_usd" and number == 1
-        parent = f"cus_{int(subscription.customer_id[4:]) - 1:04}" if has_parent else ""
-        customers[subscription.customer_id] = (
-            subscription.customer_id,
-            f"{_FIRST_NAMES[number]} {_LAST_NAMES[market.industry]} {country}",
-            f"billing@{subscription.customer_id.replace('_', '-')}.example",
-            f"{number + 1} Sample Street",
-            city,
-            postal_code,
-            country,
-            f"{country}{100000000 + int(subscription.customer_id[4:])}",
-            market.currency_code,
-            locale,
-            timezone,
-            parent,
-        )
-    _write_csv(
-        folder / "customers.csv",
-        "customer_id customer_name email address_line city postal_code country_code tax_id "
-        "currency_code locale timezone parent_customer_id",
-        [*customers.values(), *example_customers()],
-    )
-    _write_csv(
-        folder / "subscriptions.csv",
-        "subscription_id customer_id plan_code started_at ended_at billing_anchor",
-        [
-            (
-                subscription.subscription_id,
-                subscription.customer_id,
-                subscription.market.plan_code,
-                subscription.started_at,
-                subscription.ended_at,
-                subscription.billing_anchor,
-            )
-            for subscription in subscriptions
-        ]
-        + list(example_subscriptions()),
-    )
-    aliases = [(sub.alias, sub.subscription_id, "", "") for sub in subscriptions]
-    aliases += [
-        ("line-shared", "sub_telecom_0001", "", "2026-02-10"),
-        ("line-shared", "sub_telecom_0002", "2026-02-10", ""),
-    ]
-    columns = "subject subscription_id valid_from valid_to"
-    _write_csv(folder / "subjects.csv", columns, aliases)
-
-
-_FIRST_NAMES = (
-    *("Amber", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Granite", "Harbor"),
-    *("Indigo", "Juniper", "Kestrel", "Lumen", "Maple", "Nimbus", "Opal"),
-)
-_LAST_NAMES = {
-    "ai": "Intelligence",
-    "seats": "Studios",
-    "cloud": "Archives",
-    "telecom": "Logistics",
-    "energy": "Foods",
-}
-
-
 def _make_events(
     connection: duckdb.DuckDBPyConnection,
-    subscriptions: list[_Subscription],
+    subscriptions: list[SampleSubscription],
     ordinary: int,
     odd: int,
 ) -> None:

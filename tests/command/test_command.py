@@ -135,11 +135,14 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
-    """Power fails at any moment; then a person issues while the schedule does."""
+    """Power fails at any moment, also between the ledger and the documents.
+
+    Then a person issues while the schedule does.
+    """
     installation = prepare(tmp_path, tiny())
     kill_at(start(installation, "ingest"), "landed files")
-    # The first leaves a half-made warehouse, the other an issue without documents.
-    for step in ("dbt build", "invoice documents"):
+    # The first leaves a half-made warehouse, the others an issue without documents or copy.
+    for step in ("dbt build", "invoice documents", "published marts"):
         kill_at(start(installation, "issue", "--period", "2026-01"), step)
     both = [start(installation, "issue", "--period", "2026-01") for _ in range(2)]
     for process in both:
@@ -155,3 +158,5 @@ def test_two_processes_may_be_the_first_of_an_installation(tmp_path: Path) -> No
     for process in both:
         outcome = finish(process)
         assert outcome.code == 0, outcome
+    (landed,) = installation.rows("select count(*) as events from raw.usage_events")
+    assert landed["events"] == 6

@@ -23,6 +23,14 @@ from tests.harness import REPOSITORY, Installation, Scenario, build
 TEMPLATES = REPOSITORY / "invoice_templates"
 
 
+LINES = (
+    "select lines.*, invoices.customer_id, invoices.billing_period"
+    " from marts.fct_invoice_lines as lines"
+    " inner join marts.fct_invoices as invoices using (invoice_id)"
+)
+IN_ORDER = "order by invoices.billing_period, lines.line_number"
+
+
 @dataclass
 class Case:
     """One customer, what it uses, and what it has to be billed."""
@@ -55,6 +63,16 @@ class Case:
         """Expect an invoice; anything else stated is a column of fct_invoices."""
         amounts = {"net_amount": net, "tax_amount": tax, "total_amount": total}
         self.totals.append({name: Decimal(text) for name, text in amounts.items()} | columns)
+
+    def assert_billed(self, installation: Installation) -> None:
+        """The lines are those expected, in their order and no more."""
+        lines = installation.rows(f"{LINES} where customer_id = ? {IN_ORDER}", [self.name])
+        shown = [
+            {column: line[column] for column in wanted}
+            for line, wanted in zip(lines, self.expected, strict=False)
+        ]
+        assert shown == self.expected
+        assert len(lines) == len(self.expected), lines
 
 
 Arrangement = Callable[[Case], None]
@@ -691,12 +709,7 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
 def golden_world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Golden:
     world, cases = shared_world()
     installation = build(tmp_path_factory.mktemp("golden"), world, dbt_folder=dbt_folder)
-    lines = installation.rows(
-        "select lines.*, invoices.customer_id, invoices.billing_period"
-        " from marts.fct_invoice_lines as lines"
-        " inner join marts.fct_invoices as invoices using (invoice_id)"
-        " order by invoices.billing_period, lines.line_number"
-    )
+    lines = installation.rows(f"{LINES} {IN_ORDER}")
     invoices = installation.rows("select * from marts.fct_invoices order by billing_period")
     return Golden(installation, cases, lines, invoices)
 
@@ -708,13 +721,7 @@ NAMES = [arrange.__name__ for arrange in ARRANGEMENTS]
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bill_is_the_one_worked_out_by_hand(golden_world: Golden, name: str) -> None:
     case = golden_world.cases[name]
-    lines = [line for line in golden_world.lines if line["customer_id"] == name]
-    shown = [
-        {column: line[column] for column in expected}
-        for line, expected in zip(lines, case.expected, strict=False)
-    ]
-    assert shown == case.expected
-    assert len(lines) == len(case.expected), lines
+    case.assert_billed(golden_world.installation)
     if case.totals:
         invoices = [row for row in golden_world.invoices if row["customer_id"] == name]
         assert len(invoices) == len(case.totals)

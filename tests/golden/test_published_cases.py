@@ -162,9 +162,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> list
     loads = [shared_world(), *(Scenario() for _ in range(LOADS - 1))]
     translations = [_translate(case, loads) for case in cases]
     folder = tmp_path_factory.mktemp("published")
-    installation = build(
-        folder, loads[0], dbt_folder=dbt_folder, period=LAST_PERIOD, tested=False
-    )
+    installation = build(folder, loads[0], dbt_folder=dbt_folder, period=LAST_PERIOD)
     bills = [read_bills(installation)]
     for number, load in enumerate(loads[1:], start=2):
         _issue_everything(installation)

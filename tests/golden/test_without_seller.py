@@ -13,10 +13,7 @@ def test_a_price_book_without_a_seller_bills_all_the_same(
     """Without it every invoice would be lost in the join with the seller."""
     world = Scenario()
     world.meter("used", "use")
-    world.plan("a")
-    world.price("a", "per_unit", meter_code="used", unit_price="2.50")
-    world.customer("a")
-    world.subscription("a")
+    world.subscriber("a", "2.50")
     world.event("a", "3")
     installation = Installation(tmp_path / "data", dbt_folder)
     installation.write_price_book(world)

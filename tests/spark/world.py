@@ -77,7 +77,9 @@ def _add(whole: Scenario, prefix: str, world: Scenario) -> None:
         there, added = getattr(whole, table.name), getattr(world, table.name)
         if table.name == "events":
             for name, lines in added.items():
-                there[f"{prefix}-{name}"] = [_renamed(prefix, line, NAMES) for line in lines]
+                there[f"{prefix}-{name}"] = [
+                    _renamed(prefix, line, "type", "subject") for line in lines
+                ]
         elif table.name == "tables":
             for name, rows in added.items():
                 there.setdefault(name, []).extend(_named(prefix, rows))
@@ -95,12 +97,11 @@ def _named(prefix: str, rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str,
         }
 
 
-def _renamed(prefix: str, line: str, also: Iterable[str] = ()) -> str:
-    """An event under another id; with `also`, of another type and subject too.
+def _renamed(prefix: str, line: str, *also: str) -> str:
+    """An event whose id, and what else is named, begins with the prefix.
 
     The text of its numbers stays as it is, which reading and writing JSON would not keep.
     """
-    keys = ("id", "type", "subject") if also else ("id",)
-    for key in keys:
+    for key in ("id", *also):
         line = line.replace(f'"{key}": "', f'"{key}": "{prefix}-', 1)
     return line

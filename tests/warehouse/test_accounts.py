@@ -150,7 +150,7 @@ def departure(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Dep
     )
     after.event("gone", "2.50", event_id="late")
     installation.land(after, batch="2")
-    installation.bill("2026-02", tested=False)
+    installation.bill("2026-02")
     drafts = installation.rows(NET)
     exceptions = installation.rows(EXCEPTIONS)
     typo = Scenario(

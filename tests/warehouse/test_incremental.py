@@ -95,7 +95,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
 def test_the_marts_are_those_of_a_full_refresh(grown: Installation) -> None:
     """A customer would be billed by when their usage came, not by what they used."""
     before = marts(grown)
-    grown.dbt_build("2026-03", "--full-refresh", tested=False)
+    grown.dbt_build("2026-03", "--full-refresh")
     after = marts(grown)
     for mart in MARTS:
         assert before[mart], mart
@@ -135,7 +135,7 @@ def test_a_day_without_news_is_not_metered_again(grown: Installation, tmp_path: 
         '{"id": "one-more", "source": "test", "type": "llm.request", "subject": "sub_ai_0001",'
         ' "time": "2026-02-03T12:00:00Z", "data": {"model": "a", "input_tokens": 7}}\n'
     )
-    grown.bill(tested=False)
+    grown.bill()
     after = dict(
         grown_days(grown, "select event_date, max(metered_load_id) from %s group by all")
     )

@@ -120,10 +120,7 @@ FILES: list[Landed] = [
 def landed(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     world = Scenario()
     world.meter("used", "use")
-    world.plan("sound")
-    world.price("sound", "per_unit", meter_code="used", unit_price="1")
-    world.customer("sound")
-    world.subscription("sound")
+    world.subscriber("sound")
     world.event("sound", str(SOUND))
     installation = Installation(tmp_path_factory.mktemp("landed"), dbt_folder)
     installation.write_price_book(world)

@@ -11,10 +11,7 @@ def test_the_unit_tests_of_the_dbt_project_pass(tmp_path: Path, dbt_folder: Path
     """Builds leave them out, as they say nothing about data: without this nobody runs them."""
     world = Scenario()
     world.meter("used", "use")
-    world.plan("a")
-    world.price("a", "per_unit", meter_code="used", unit_price="1")
-    world.customer("a")
-    world.subscription("a")
+    world.subscriber("a")
     world.event("a", "1")
     installation = build(tmp_path, world, dbt_folder=dbt_folder, tested=False)
     installation.dbt(["test", "--select", "test_type:unit"])
