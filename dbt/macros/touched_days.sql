@@ -1,3 +1,24 @@
+-- What a slice is metered by; its day is metered anew when this is another. A band of the local
+-- time depends on the zone too.
+{% macro metered_by() -%}
+    concat_ws(
+        '',
+        coalesce(event_types.event_type_hash, ''),
+        case
+            when event_types.has_time_bands then concat_ws('', '|', coalesce(zones.timezone, 'UTC'))
+            else ''
+        end
+    )
+{%- endmacro %}
+
+-- The local day of an instant, by the two that its UTC day has.
+{% macro local_day_of(instant) -%}
+    case
+        when {{ instant }} < local_days.next_midnight_at then local_days.local_date
+        else local_days.next_local_date
+    end
+{%- endmacro %}
+
 -- A filter on the days to be metered anew, written out as dates so that both engines skip the
 -- rest of the history without reading it.
 {% macro in_touched_days() %}

@@ -134,10 +134,7 @@ placed as (
         judged.*,
         concat_ws('', {% for slot in slots %}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{{ ', ' if not loop.last }}{% endfor %})
             as taken_slots,
-        case
-            when judged.event_at < local_days.next_midnight_at then local_days.local_date
-            else local_days.next_local_date
-        end as usage_date,
+        {{ local_day_of('judged.event_at') }} as usage_date,
         {% if time_types %}
         case
             when judged.event_type in ({{ time_types | join(', ') }})

@@ -9,7 +9,6 @@
 -- depends_on: {{ ref('met_local_days') }}
 -- depends_on: {{ ref('met_subject_cuts') }}
 -- depends_on: {{ ref('stg_pricing__meters') }}
--- depends_on: {{ ref('stg_usage__voids') }}
 -- depends_on: {{ source('raw', 'usage_events') }}
 {% if not execute or not metering_exists(['met_usage_slices']) %}
 
@@ -79,23 +78,9 @@ cut_slices as (
         coalesce(slices.slice_from_at, {{ beginning_of_time() }}) as slice_from_at,
         coalesce({{ first_cut }}, {{ beginning_of_time() }}) as first_cut_at,
         coalesce({{ final_cut }}, {{ beginning_of_time() }}) as final_cut_at,
-        case
-            when slices.first_event_at < local_days.next_midnight_at then local_days.local_date
-            else local_days.next_local_date
-        end as first_local_date,
-        case
-            when slices.last_event_at < local_days.next_midnight_at then local_days.local_date
-            else local_days.next_local_date
-        end as last_local_date,
-        concat_ws(
-            '',
-            coalesce(event_types.event_type_hash, ''),
-            case
-                when event_types.has_time_bands
-                    then concat_ws('', '|', coalesce(zones.timezone, 'UTC'))
-                else ''
-            end
-        ) as event_type_hash_now
+        {{ local_day_of('slices.first_event_at') }} as first_local_date,
+        {{ local_day_of('slices.last_event_at') }} as last_local_date,
+        {{ metered_by() }} as event_type_hash_now
 
     from slices
     left join zones

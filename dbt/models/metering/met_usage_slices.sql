@@ -175,15 +175,7 @@ select
     aggregated.quantity_max,
     aggregated.first_event_at,
     aggregated.last_event_at,
-    -- A band of the local time depends on the zone too.
-    concat_ws(
-        '',
-        coalesce(event_types.event_type_hash, ''),
-        case
-            when event_types.has_time_bands then concat_ws('', '|', coalesce(zones.timezone, 'UTC'))
-            else ''
-        end
-    ) as event_type_hash,
+    {{ metered_by() }} as event_type_hash,
     watermark.metered_load_id,
     cast({{ next_number('met_usage_slices', 'metering_number') }} as bigint) as metering_number
 from aggregated
