@@ -236,12 +236,12 @@ class Scenario:
             | columns
         )
 
-    def subscriber(self, name: str, unit_price: str = "1") -> None:
+    def subscriber(self, name: str, unit_price: str = "1", **term: Any) -> None:
         """A customer whose plan charges what the meter ``used`` counts, for January 2026."""
         self.plan(name)
         self.price(name, "per_unit", meter_code="used", unit_price=unit_price)
         self.customer(name)
-        self.subscription(name)
+        self.subscription(name, **term)
 
     def event(
         self,

@@ -9,7 +9,7 @@ import pytest
 
 from dagster_project.lib.sample import write_late_files, write_sample
 from dagster_project.lib.warehouse import open_warehouse
-from tests.harness import REPOSITORY, Installation
+from tests.harness import REPOSITORY, Installation, Scenario, build
 
 MARTS = (
     "fct_invoices",
@@ -146,3 +146,65 @@ def grown_days(installation: Installation, sql: str) -> list[tuple[object, objec
     with open_warehouse(installation.warehouse, read_only=True) as connection:
         rows = connection.execute(sql % "metering.met_usage_slices").fetchall()
     return [(row[0], row[1]) for row in rows]
+
+
+def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: Path) -> None:
+    """In a whole sample one reason hides another, since a day is metered with all it holds.
+
+    On the 5th usage is withdrawn, on the 12th a price changes at noon, on the 20th and the
+    31st usage of 20:00 in UTC comes to lie on the next day, that of a customer moved to
+    Auckland. Nothing happens to the 6th and the 8th.
+    """
+    world = Scenario()
+    world.meter("used", "use")
+    for name in ("cut", "kept", "moved", "voided"):
+        world.subscriber(name, ended_at="2026-03-01")
+    for name, quantity, at in [
+        ("voided", "10", "2026-01-05T12:00:00Z"),
+        ("voided", "1", "2026-01-06T12:00:00Z"),
+        ("kept", "7", "2026-01-08T12:00:00Z"),
+        ("cut", "10", "2026-01-12T06:00:00Z"),
+        ("cut", "10", "2026-01-12T18:00:00Z"),
+        ("moved", "4", "2026-01-20T20:00:00Z"),
+        ("moved", "5", "2026-01-31T20:00:00Z"),
+    ]:
+        world.event(name, quantity, at=at, event_id=f"{name}-{at}")
+    installation = build(tmp_path / "data", world, dbt_folder=dbt_folder, tested=False)
+
+    noon = "2026-01-12T12:00:00Z"
+    world.prices[0] = dict(world.prices[0]) | {"valid_to": noon}
+    world.price("cut", "per_unit", meter_code="used", unit_price="2", valid_from=noon)
+    installation.write_price_book(world)
+    zones = {"moved": "Pacific/Auckland"}
+    after = Scenario(
+        customers=[
+            dict(row) | {"timezone": zones.get(row["customer_id"], "UTC")}
+            for row in world.customers
+        ],
+        subscriptions=world.subscriptions,
+    )
+    after.void("voided-2026-01-05T12:00:00Z")
+    installation.land(after, batch="2")
+    installation.bill()
+
+    numbers = grown_days(
+        installation, "select event_date, max(metering_number) from %s group by all"
+    )
+    assert sorted(str(day) for day, number in numbers if number == 2) == [
+        *("2026-01-05", "2026-01-12", "2026-01-20", "2026-01-31")
+    ]
+    invoices = installation.rows(
+        "select customer_id, billing_period, cast(net_amount as bigint) as net"
+        " from marts.fct_invoices order by all"
+    )
+    assert [tuple(row.values()) for row in invoices] == [
+        ("cut", "2026-01", 30),
+        ("kept", "2026-01", 7),
+        ("moved", "2026-01", 4),
+        ("moved", "2026-02", 5),
+        ("voided", "2026-01", 1),
+    ]
+    moved = installation.rows(
+        "select usage_date from marts.fct_usage_daily where customer_id = 'moved' order by all"
+    )
+    assert [str(row["usage_date"]) for row in moved] == ["2026-01-21", "2026-02-01"]
