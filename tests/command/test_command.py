@@ -6,6 +6,8 @@ Few tests, since every start takes seconds.
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -151,12 +153,32 @@ def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(tmp_path: P
     assert_all_is_there_once(installation)
 
 
-def test_two_processes_may_be_the_first_of_an_installation(tmp_path: Path) -> None:
-    """Each would make Dagster's tables, and neither could be used after that."""
-    installation = prepare(tmp_path, tiny())
-    both = [start(installation, "ingest") for _ in range(2)]
-    for process in both:
-        outcome = finish(process)
-        assert outcome.code == 0, outcome
-    (landed,) = installation.rows("select count(*) as events from raw.usage_events")
-    assert landed["events"] == 6
+OPENING = """
+import os, sys
+import dagster
+from dagster_project.runner import open_instance
+print("ready", flush=True)
+for home in sys.stdin:
+    os.environ["DAGSTER_HOME"] = home.strip()
+    with open_instance() as instance:
+        print(instance.get_runs_count(), flush=True)
+"""
+
+
+def test_processes_may_be_the_first_of_an_installation_at_once(tmp_path: Path) -> None:
+    """Each would make Dagster's tables, and none could use them after that."""
+    command = [sys.executable, "-c", OPENING]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    said = [[process.stdout.readline().strip()] for process in processes]
+    for number in range(10):
+        home = tmp_path / str(number)
+        home.mkdir()
+        for process in processes:
+            process.stdin.write(f"{home}\n")
+            process.stdin.flush()
+        for process, lines in zip(processes, said, strict=True):
+            lines.append(process.stdout.readline().strip())
+    for process in processes:
+        process.communicate()
+    assert said == [["ready", *10 * "0"]] * 3
