@@ -16,7 +16,7 @@ from dagster_project.dbt_command import keep_ansi_mode
 
 # The month up to which at least drafts are made, ``YYYY-MM``; there is no clock in the models.
 # In the environment and not a variable of dbt's: another value of one of those makes dbt parse
-# the whole project again, which takes longer than rating a month.
+# the whole project again, which takes some six seconds.
 PERIOD_VARIABLE = "DBT_BILLING_PERIOD"
 
 
