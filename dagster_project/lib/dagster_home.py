@@ -1,5 +1,6 @@
 """The DAGSTER_HOME of an installation: run history under its data directory."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,5 +11,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
     """Make the folder with the project's ``dagster.yaml`` in it; safe to run again."""
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    # Another process may be reading it at this moment.
+    copy = home / f".dagster-{os.getpid()}.yaml"
+    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", copy)
+    copy.replace(home / "dagster.yaml")
     return home
