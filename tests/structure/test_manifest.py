@@ -210,9 +210,11 @@ def test_every_macro_is_described_with_its_arguments(manifest: Any) -> None:
     for macro in manifest.macros.values():
         if macro.package_name != "meterhouse" or re.match(r"\w+?__", macro.name):
             continue
-        header = re.search(r"\{%-?\s*(?:macro|test)\s+\w+\(([^)]*)\)", macro.macro_sql)
+        header = re.search(
+            r"\{%-?\s*(?:(?:macro|test)\s+\w+\(([^)]*)\)|materialization )", macro.macro_sql
+        )
         assert header is not None, macro.name
-        names = [name.split("=")[0].strip() for name in header.group(1).split(",")]
+        names = [name.split("=")[0].strip() for name in (header.group(1) or "").split(",")]
         described = [argument.name for argument in macro.arguments if argument.description]
         if not macro.description or described != [name for name in names if name]:
             wrong.append(macro.name)
