@@ -42,7 +42,7 @@ demo: $(INSTALLED)
 
 # On both engines where there is Java; without it the tests of Spark skip.
 test: $(if $(shell command -v java),$(SPARK_INSTALLED),$(INSTALLED))
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) $(TOOLS_INSTALLED)
 	$(BIN)/ruff check .
