@@ -138,6 +138,46 @@ def pause(case: Case) -> None:
 
 
 @golden
+def minimum_and_maximum_after_a_trial(case: Case) -> None:
+    """Free until the 11th: 21 of 31 days of at least 31 and, of 40 used, at most 31.
+
+    A minimum of 31 a month owes nothing in the trial, which is all of December.
+    """
+    case.term = {"started_at": "2025-12-01", "trial_ends_at": "2026-01-11"}
+    case.price("per_unit", charge="a", unit_price="1", minimum_amount="31")
+    case.price("per_unit", charge="b", unit_price="2", maximum_amount="31")
+    case.use("100", at="2026-01-10T23:59:59Z")
+    case.use("20", at="2026-01-11T00:00:00Z")
+    owes(case, "2026-01", "20.00", charge_code="a", starts="2026-01-11")
+    owes(case, "2026-01", "40.00", charge_code="b", starts="2026-01-11")
+    owes(case, "2026-01", "1.00", line_type="minimum", starts="2026-01-11")
+    owes(case, "2026-01", "-19.00", line_type="maximum", starts="2026-01-11")
+
+
+@golden
+def minimum_and_a_pause(case: Case) -> None:
+    """Paused from the 10th to the 20th: 21 of 31 days of at least 31."""
+    case.term = {"ended_at": "2026-03-01"}
+    case.price("per_unit", unit_price="1", minimum_amount="31")
+    for start, end in [("2026-01-10", "2026-01-20"), ("2026-02-01", "")]:
+        pause = {"subscription_id": case.name, "paused_from": start, "paused_to": end}
+        case.world.pauses.append(pause)
+    owes(case, "2026-01", "21.00", line_type="minimum")
+
+
+@golden
+def maximum_of_a_fee_in_advance(case: Case) -> None:
+    """40 for January and for February on one invoice, each held down to 31 by itself."""
+    case.term = {"ended_at": "2026-03-01"}
+    terms = {"billed": "advance", "maximum_amount": "31"}
+    case.price("flat", unit_price="40", **terms)
+    for month in ("01", "02"):
+        owes(case, "2026-01", "40.00", starts=f"2026-{month}-01", line_type="charge")
+    for month in ("01", "02"):
+        owes(case, "2026-01", "-9.00", starts=f"2026-{month}-01", line_type="maximum")
+
+
+@golden
 def ramp(case: Case) -> None:
     """Two months at 10 from the start on 15 January, then 20, shared by days.
 

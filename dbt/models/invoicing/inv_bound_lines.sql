@@ -1,12 +1,14 @@
--- Grain: one row per term, billing period, charge, dimension filter, tax category and bound that
+-- Grain: one row per term, period of the charge, dimension filter, tax category and bound that
 -- bites: a minimum that is not reached, a maximum that is exceeded.
--- Every price version brings its bound for the days on which it holds; the sum of them is set
--- against the charge as printed, so that the lines add up to the bound exactly.
+-- Every price version brings its bound for the active days on which it holds; the sum of them is
+-- set against the charge as printed, so that the lines add up to the bound exactly. A trial has
+-- no bounds.
 with
 
 charge_periods as (
 
     select * from {{ ref('rat_charge_periods') }}
+    where not is_trial
 
 ),
 
@@ -34,13 +36,13 @@ currencies as (
 
 ),
 
--- Distinct, since several rows of a price may share one span: its days count once.
 spans as (
 
-    select distinct
+    select
         charge_periods.subscription_id,
         charge_periods.term_from_at,
         charge_periods.billing_period,
+        charge_periods.period_from_at,
         charge_periods.period_day_count,
         charge_periods.charge_code,
         prices.dimension_filter,
@@ -48,10 +50,7 @@ spans as (
         prices.price_id,
         prices.minimum_amount,
         prices.maximum_amount,
-        {{ days_between(
-            'cast(' ~ utc_to_local('charge_periods.line_from_at', 'charge_periods.timezone') ~ ' as date)',
-            'cast(' ~ utc_to_local('charge_periods.line_to_at', 'charge_periods.timezone') ~ ' as date)'
-        ) }} as active_day_count,
+        charge_periods.active_day_count,
         charge_periods.line_from_at
 
     from charge_periods
@@ -66,6 +65,7 @@ bounds as (
         subscription_id,
         term_from_at,
         billing_period,
+        period_from_at,
         charge_code,
         dimension_filter,
         tax_category,
@@ -75,7 +75,8 @@ bounds as (
 
     from spans
     group by
-        subscription_id, term_from_at, billing_period, charge_code, dimension_filter, tax_category
+        subscription_id, term_from_at, billing_period, period_from_at, charge_code,
+        dimension_filter, tax_category
     having max(minimum_amount) is not null or max(maximum_amount) is not null
 
 ),
@@ -88,26 +89,32 @@ charged as (
         charge_lines.subscription_id,
         charge_lines.term_from_at,
         charge_lines.billing_period,
+        spans.period_from_at,
         charge_lines.charge_code,
         charge_lines.tax_category,
-        prices.dimension_filter,
+        spans.dimension_filter,
         max(charge_lines.charge_name) as charge_name,
-        case when min(prices.price_id) = max(prices.price_id) then min(prices.price_id) end
+        case when min(spans.price_id) = max(spans.price_id) then min(spans.price_id) end
             as price_id,
         min(charge_lines.line_from_at) as line_from_at,
         max(charge_lines.line_to_at) as line_to_at,
         sum(charge_lines.net_amount) as charged_amount,
         -- Versions without a maximum are not held down by that of another version.
-        sum(case when prices.maximum_amount is not null then charge_lines.net_amount end)
+        sum(case when spans.maximum_amount is not null then charge_lines.net_amount end)
             as capped_amount
 
     from charge_lines
-    inner join prices
-        on charge_lines.price_id = prices.price_id
+    inner join spans
+        on charge_lines.subscription_id = spans.subscription_id
+        and charge_lines.term_from_at = spans.term_from_at
+        and charge_lines.charge_code = spans.charge_code
+        and charge_lines.price_id = spans.price_id
+        and charge_lines.line_from_at = spans.line_from_at
     group by
         charge_lines.invoiced_customer_id, charge_lines.currency_code,
         charge_lines.subscription_id, charge_lines.term_from_at, charge_lines.billing_period,
-        charge_lines.charge_code, charge_lines.tax_category, prices.dimension_filter
+        spans.period_from_at, charge_lines.charge_code, charge_lines.tax_category,
+        spans.dimension_filter
 
 ),
 
@@ -124,6 +131,7 @@ compared as (
         on charged.subscription_id = bounds.subscription_id
         and charged.term_from_at = bounds.term_from_at
         and charged.billing_period = bounds.billing_period
+        and charged.period_from_at = bounds.period_from_at
         and charged.charge_code = bounds.charge_code
         and charged.dimension_filter = bounds.dimension_filter
         and coalesce(charged.tax_category, '') = coalesce(bounds.tax_category, '')
