@@ -80,8 +80,10 @@ def shared_world() -> Scenario:
         scenario.event("models", quantity, event_type="llm", data={"model": model})
 
     fee = {"charge": "fee", "pricing_model": "flat", "meter_code": ""}
-    _sold(scenario, "fee", **fee, unit_price="10", valid_to="2026-01-15")
-    scenario.price("fee", "flat", charge="fee", unit_price="99", valid_from="2026-01-15")
+    taxed = {"tax_category": "standard"}
+    _sold(scenario, "fee", **fee, unit_price="10", valid_to="2026-01-15", **taxed)
+    late = {"unit_price": "99", "valid_from": "2026-01-15"} | taxed
+    scenario.price("fee", "flat", charge="fee", **late)
     _sold(scenario, "taxed", **fee, unit_price="10", tax_category="standard")
     _sold(scenario, "untaxed", **fee, unit_price="10", tax_category="zero")
 
@@ -161,6 +163,8 @@ def test_the_lines_are_those_decided(world: Installation, customer: str) -> None
 INVOICES = {
     # The rate of 31 January, the last day of the line, not that of the first.
     "taxed": ("2", "12", "invoice", ""),
+    # It is for all of January, whose last day is the 31st.
+    "fee": ("2", "12", "invoice", ""),
     "untaxed": ("0", "10", "invoice", ""),
     "credit": ("0", "-5", "invoice", "The net amount is negative"),
 }

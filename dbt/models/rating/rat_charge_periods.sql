@@ -112,6 +112,7 @@ select
     invoiced.period_day_count,
     invoiced.full_from_at as period_from_at,
     invoiced.full_to_at as period_to_at,
+    invoiced.to_at as active_to_at,
     prices.charge_code,
     prices.charge_name,
     prices.price_id,

@@ -1,7 +1,8 @@
 -- Grain: one row per recurring fee and billing period (and price version, when prorated).
 -- A prorated fee counts local days: active days over days of the full period. The day on which
 -- something starts counts, the day on which it ends does not, so no day is paid twice.
--- A fee that is not prorated is owed once, at the price in force when the period starts.
+-- A fee that is not prorated is owed once for all of the period, at the price in force when it
+-- starts.
 with
 
 charge_periods as (
@@ -28,7 +29,7 @@ select
     unit_price,
     tax_category,
     line_from_at,
-    line_to_at,
+    case when is_prorated then line_to_at else active_to_at end as line_to_at,
     active_day_count,
     period_day_count,
     case
