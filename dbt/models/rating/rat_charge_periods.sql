@@ -41,6 +41,7 @@ invoiced as (
         charge_windows.dimension_filter,
         charge_windows.is_trial,
         prices.billed = 'advance' as is_in_advance,
+        coalesce(prices.meter_code, '') = '' and not coalesce(prices.prorated, false) as is_whole_fee,
         greatest(charge_windows.from_at, periods.from_at) as line_from_at,
         least(charge_windows.to_at, periods.to_at) as line_to_at
 
@@ -67,7 +68,8 @@ paused_subscriptions as (
 
 ),
 
--- A price whose line is paused from end to end owes nothing, not even a flat amount.
+-- A price whose line is paused from end to end owes nothing, not even a flat amount. A fee that
+-- is not prorated is for all of its period, whenever its price changes.
 active as (
 
     select
@@ -76,10 +78,10 @@ active as (
         invoiced.charge_code,
         invoiced.price_id,
         invoiced.line_from_at,
-        cast(sum({{ days_between(
+        cast(sum(case when spans.from_at < invoiced.line_to_at then {{ days_between(
             'cast(' ~ utc_to_local('greatest(spans.from_at, invoiced.line_from_at)', 'terms.timezone') ~ ' as date)',
             'cast(' ~ utc_to_local('least(spans.to_at, invoiced.line_to_at)', 'terms.timezone') ~ ' as date)'
-        ) }}) as bigint) as active_day_count
+        ) }} else 0 end) as bigint) as active_day_count
 
     from invoiced
     inner join paused_subscriptions
@@ -88,7 +90,8 @@ active as (
         on invoiced.subscription_id = spans.subscription_id
         and invoiced.term_from_at = spans.term_from_at
         and invoiced.line_from_at < spans.to_at
-        and invoiced.line_to_at > spans.from_at
+        and case when invoiced.is_whole_fee then invoiced.to_at else invoiced.line_to_at end
+        > spans.from_at
     inner join terms
         on invoiced.subscription_id = terms.subscription_id
         and invoiced.term_from_at = terms.term_from_at
