@@ -100,6 +100,16 @@ def monthly_usage_of_a_yearly_plan(case: Case) -> None:
 
 
 @golden
+def yearly_usage_of_a_monthly_plan(case: Case) -> None:
+    """3 of 2025 are on the invoice of December; 5 of 2026 wait for the end of that year."""
+    case.term = {"started_at": "2025-11-01"} | OPEN
+    case.price("per_unit", unit_price="1", billing_interval="year")
+    case.use("3", at="2025-11-10T00:00:00Z")
+    case.use("5", at="2026-02-10T00:00:00Z")
+    owes(case, "2025-12", "3.00", starts="2025-11-01")
+
+
+@golden
 def trial(case: Case) -> None:
     """Free until the 11th: 21 of 31 days of 31; 7 of the 12 used are before it, 5 x 1."""
     case.term = {"trial_ends_at": "2026-01-11"}

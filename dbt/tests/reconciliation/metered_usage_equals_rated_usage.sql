@@ -1,18 +1,31 @@
 -- Metered = rated, charge by charge: the usage of slices that a price covers is the usage of the
 -- charges. Quantities for sum and count meters, which add up; events for all meters.
--- Usage before the first period has no charge, which is why its fate is unpriced.
+-- Usage before the first period has no charge, which is why its fate is unpriced. Usage of a
+-- period longer than the plan's waits for the invoice with which the period ends.
 with
 
-first_periods as (
+billed as (
 
     select
-        subscription_id,
-        term_from_at,
-        billing_interval,
-        min(from_at) as first_from_at
+        periods.subscription_id,
+        periods.term_from_at,
+        periods.billing_interval,
+        min(periods.from_at) as first_from_at,
+        case
+            when
+                periods.billing_interval <> terms.billing_interval
+                and (periods.billing_interval = 'year' or terms.billing_interval = 'month')
+                then max(case when periods.billing_period is not null then periods.to_at end)
+            else {{ end_of_time() }}
+        end as last_to_at
 
-    from {{ ref('met_billing_periods') }}
-    group by subscription_id, term_from_at, billing_interval
+    from {{ ref('met_billing_periods') }} as periods
+    inner join {{ ref('stg_accounts__subscriptions') }} as terms
+        on periods.subscription_id = terms.subscription_id
+        and periods.term_from_at = terms.term_from_at
+    group by
+        periods.subscription_id, periods.term_from_at, periods.billing_interval,
+        terms.billing_interval
 
 ),
 
@@ -38,11 +51,12 @@ metered as (
         and assigned.dimension_values = windows.dimension_values
         and assigned.first_event_at >= windows.from_at
         and assigned.first_event_at < windows.to_at
-    inner join first_periods
-        on assigned.subscription_id = first_periods.subscription_id
-        and assigned.term_from_at = first_periods.term_from_at
-        and windows.billing_interval = first_periods.billing_interval
-        and assigned.first_event_at >= first_periods.first_from_at
+    inner join billed
+        on assigned.subscription_id = billed.subscription_id
+        and assigned.term_from_at = billed.term_from_at
+        and windows.billing_interval = billed.billing_interval
+        and assigned.first_event_at >= billed.first_from_at
+        and assigned.first_event_at < billed.last_to_at
     inner join {{ ref('stg_pricing__meters') }} as meters
         on assigned.meter_code = meters.meter_code
     where assigned.slice_fate = 'metered'
