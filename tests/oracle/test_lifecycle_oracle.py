@@ -1,0 +1,363 @@
+"""Whole lives of subscriptions, billed by the SQL and by a second reading of the rules.
+
+What belongs here: made-up customers with trials, pauses, plan changes, phases, fees in
+advance, periods of several lengths, bands of size and local time, and levels, combined at
+random. All of them are billed by one build; every line and invoice is compared to the last
+digit. The second reading is lives.py and deals.py.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.harness import Installation, Scenario, build
+from tests.oracle.bills import Version, midnight, months_later
+from tests.oracle.deals import TAXES, Totals, settle
+from tests.oracle.lives import (
+    HOLIDAYS,
+    INSTANT,
+    LAST_PERIOD,
+    LOADS,
+    METERS,
+    MINOR_UNITS,
+    SIZES,
+    Charge,
+    Event,
+    Life,
+    Line,
+    Moment,
+    Plan,
+    Price,
+    Term,
+)
+from tests.oracle.test_oracle import ZONES, chains, decimals
+
+LIVES = 250
+FIRST_DAY = date(2025, 9, 1)
+# Days of terms and usage: ten months, with a change of the clock at each end.
+DAYS = st.integers(0, 300).map(lambda number: FIRST_DAY + timedelta(days=number))
+FILTERS = {
+    "load": ("load=peak", "load=low", "load=night", "load=feast"),
+    "size": ("size=small", "size=medium", "size=large"),
+}
+INTERVALS = ("month", "quarter", "year")
+QUARTER_HOUR = timedelta(minutes=15)
+EDGES_OF_SIZES = [up_to for up_to, _ in SIZES if up_to] + [Decimal("10.000000000001")]
+LOADED_AT = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+@st.composite
+def moments(draw: st.DrawFn, days: st.SearchStrategy[date]) -> Moment:
+    second = st.none() | st.none() | st.integers(0, 86399)
+    return Moment(draw(days), draw(second))
+
+
+@st.composite
+def prices(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> tuple[Price, ...]:
+    """Versions by date or phases by month; a meter that is no sum has no fee per event."""
+    versions: tuple[Version, ...] = draw(chains(2 if is_in_parts else 0, not meter, False))
+    if meter in ("biggest", "held"):
+        versions = tuple(replace(version, event_bounds=None) for version in versions)
+    if draw(st.booleans()):
+        return tuple(Price(version) for version in versions)
+    months = draw(st.lists(st.integers(1, 9), max_size=2, unique=True).map(sorted))
+    ends = [*months, None]
+    return tuple(
+        Price(replace(versions[number % len(versions)], starts_on=None, ends_on=None), phase)
+        for number, phase in enumerate(zip([0, *months], ends, strict=True))
+    )
+
+
+@st.composite
+def scopes(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> Any:
+    """Filters of a charge, or none, with the prices of each; sometimes bounded."""
+    filters = [""]
+    if meter and METERS[meter] and draw(st.integers(0, 2)):
+        values = st.sampled_from(FILTERS[draw(st.sampled_from(METERS[meter]))])
+        filters = draw(st.lists(values, min_size=1, max_size=3, unique=True))
+        filters += draw(st.sampled_from(([], [""])))
+    found = []
+    for name in filters:
+        bounded = []
+        for price in draw(prices(meter, is_in_parts)):
+            low, high = sorted((draw(decimals(0, 900, 2)), draw(decimals(0, 900, 2))))
+            kind = draw(st.integers(0, 7)) if meter else 0
+            least, most = low if kind in (1, 3) else None, high if kind in (2, 3) else None
+            bounded.append(replace(price, minimum=least, maximum=most))
+        found.append((name, tuple(bounded)))
+    return tuple(found)
+
+
+@st.composite
+def charges(draw: st.DrawFn) -> Charge:
+    meter = draw(st.none() | st.sampled_from(sorted(METERS)))
+    interval = draw(st.none() | st.none() | st.sampled_from(INTERVALS))
+    is_prorated = meter in (None, "held") and draw(st.booleans())
+    is_in_advance = meter is None and draw(st.booleans())
+    category = draw(st.sampled_from(("standard", "reduced", "")))
+    return Charge(
+        meter, interval, is_in_advance, is_prorated, category, draw(scopes(meter, True))
+    )
+
+
+@st.composite
+def terms(draw: st.DrawFn, plan_count: int) -> tuple[Term, ...]:
+    """One term after the other, now and then with a gap; any may begin with a trial."""
+    found: list[Term] = []
+    starts = draw(moments(DAYS))
+    for plan in range(plan_count):
+        lasts = st.sampled_from((31, 45, 365)) | st.integers(1, 200)
+        length = draw(st.none() | lasts if plan + 1 == plan_count else lasts)
+        ends = length and draw(moments(st.just(starts.day + timedelta(days=length))))
+        trial = draw(st.none() | st.none() | st.integers(1, 80))
+        trial_ends = trial and draw(moments(st.just(starts.day + timedelta(days=trial))))
+        anchor = draw(st.sampled_from(("calendar", "anniversary")))
+        found.append(Term(plan, anchor, starts, ends or None, trial_ends or None))
+        if ends:
+            gap = draw(st.sampled_from((0, 0, 0, 20)))
+            starts = replace(ends, day=ends.day + timedelta(days=gap))
+    return tuple(found)
+
+
+@st.composite
+def instants(draw: st.DrawFn, zone: str, edges: list[datetime]) -> datetime:
+    """At an edge, just before it, or at random."""
+    change = midnight(date(2026, 3, 29), zone) + draw(st.integers(0, 96)) * QUARTER_HOUR
+    random = midnight(FIRST_DAY, zone) + timedelta(seconds=draw(st.integers(0, 300 * 86400)))
+    at = draw(st.sampled_from([*edges, change, random, random, random]))
+    return at - draw(st.sampled_from((timedelta(0), timedelta(0), INSTANT)))
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    zone = draw(st.sampled_from(ZONES.split(",")))
+    plans = tuple(
+        Plan(
+            draw(st.just("month") | st.sampled_from(INTERVALS)),
+            tuple(draw(st.lists(charges(), min_size=1, max_size=3))),
+        )
+        for _ in range(draw(st.sampled_from((1, 1, 2))))
+    )
+    lived = draw(terms(len(plans)))
+    has_levels = any(charge.meter == "held" for plan in plans for charge in plan.charges)
+    edges = [midnight(day, zone) for day in HOLIDAYS]
+    edges += [
+        moment.at(zone) for t in lived for moment in (t.starts, t.ends, t.trial_ends) if moment
+    ]
+    start = lived[0].starts.day
+    edges += [midnight(months_later(start.replace(day=1), n), zone) for n in (1, 2, 3)]
+    pauses = []
+    for _ in range(0 if has_levels else draw(st.sampled_from((0, 0, 1, 2)))):
+        day = start + timedelta(days=draw(st.integers(-10, 120)))
+        length = draw(st.none() | st.integers(1, 70))
+        pauses.append((day, None if length is None else day + timedelta(days=length)))
+        edges += [midnight(edge, zone) for edge in pauses[-1] if edge]
+    events = []
+    for _ in range(draw(st.integers(0, 10))):
+        quantity = draw(decimals(0, 300))
+        size = draw(st.none() | st.sampled_from(EDGES_OF_SIZES) | decimals(0, 400))
+        is_level = has_levels and draw(st.booleans())
+        events.append(Event(draw(instants(zone, edges)), quantity, size, is_level))
+    currency = draw(st.sampled_from(sorted(MINOR_UNITS)))
+    country = draw(st.sampled_from(("DE", "US")))
+    return Life(zone, currency, country, plans, lived, tuple(pauses), tuple(events))
+
+
+def made_up_lives() -> dict[str, Life]:
+    """The same ones every time."""
+    made: list[Life] = []
+
+    @settings(
+        max_examples=LIVES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(lives())
+    def collect(life: Life) -> None:
+        made.append(life)
+
+    collect()
+    return {f"c{number:03}": life for number, life in enumerate(dict.fromkeys(made))}
+
+
+def text(value: Decimal | date | None) -> str:
+    """As written in a table."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value or "")
+
+
+def write_price(
+    world: Scenario, plan: str, code: str, charge: Charge, scope: str, price: Price
+) -> None:
+    """State a version in the columns of the contract."""
+    version = price.version
+    columns: dict[str, str] = {}
+    if charge.meter:
+        columns |= {"meter_code": charge.meter, "dimension_filter": scope}
+    if not version.tiers:
+        columns["unit_price"] = text(version.unit_price)
+    if version.model == "package":
+        columns["package_size"] = text(version.package_size)
+    if version.included:
+        columns["included_quantity"] = text(version.included)
+    if version.event_bounds:
+        names = ("event_fee", "event_minimum_amount", "event_maximum_amount")
+        columns |= dict(zip(names, map(text, version.event_bounds), strict=True))
+    world.price(
+        plan,
+        version.model,
+        charge=code,
+        tiers=[
+            tuple(map(text, (t.up_to, t.unit_price, t.flat_amount, t.package_size)))
+            for t in version.tiers
+        ],
+        valid_from=text(version.starts_on),
+        valid_to=text(version.ends_on),
+        phase_from_month=price.phase[0] or "",
+        phase_to_month=price.phase[1] or "",
+        minimum_amount=text(price.minimum),
+        maximum_amount=text(price.maximum),
+        billed="advance" if charge.is_in_advance else "arrears",
+        prorated=str(charge.is_prorated).lower(),
+        billing_interval=charge.interval or "",
+        tax_category=charge.category,
+        **columns,
+    )
+
+
+def write_life(world: Scenario, name: str, life: Life) -> None:
+    """State a life in the tables of the price book, the accounts and the usage."""
+    world.customer(
+        name, timezone=life.zone, currency_code=life.currency, country_code=life.country
+    )
+    for number, plan in enumerate(life.plans):
+        world.plan(f"{name}-p{number}", life.currency, plan.interval)
+        for place, charge in enumerate(plan.charges):
+            for scope, versions in charge.scopes:
+                for price in versions:
+                    code = f"charge{place}"
+                    write_price(world, f"{name}-p{number}", code, charge, scope, price)
+    for term in life.terms:
+        world.subscription(
+            name,
+            plan_code=f"{name}-p{term.plan}",
+            started_at=term.starts.text(),
+            ended_at=term.ends.text() if term.ends else "",
+            trial_ends_at=term.trial_ends.text() if term.trial_ends else "",
+            billing_anchor=term.anchor,
+        )
+    for start, end in life.pauses:
+        pause = {"subscription_id": name, "paused_from": text(start), "paused_to": text(end)}
+        world.pauses.append(pause)
+    for number, event in enumerate(life.events):
+        world.event(
+            name,
+            text(event.quantity),
+            at=event.at.isoformat(),
+            event_type="hold" if event.is_level else "use",
+            event_id=f"{name}-{number:02}",
+            data={} if event.size is None else {"size_read": text(event.size)},
+        )
+
+
+def empty_world() -> Scenario:
+    """Meters, bands and taxes, without customers."""
+    world = Scenario()
+    for meter, dimensions in METERS.items():
+        aggregation = {"biggest": "max", "held": "time_weighted"}.get(meter, "sum")
+        event_type = "hold" if meter == "held" else "use"
+        world.meter(meter, event_type, aggregation, dimensions="|".join(dimensions))
+    names = ("dimension", "days", "from_time", "to_time", "band")
+    world.tables["time_bands"] = [
+        dict(zip(names, ("load", "|".join(days), start, end, band), strict=True))
+        for days, bands in LOADS
+        for start, (end, band) in zip(
+            ["00:00", *(end for end, _ in bands)], bands, strict=False
+        )
+    ]
+    world.tables["holidays"] = [
+        {"dimension": "load", "holiday_date": text(day), "holiday_name": "Day off"}
+        for day in HOLIDAYS
+    ]
+    size = {"event_type": "use", "dimension": "size", "property": "size_read"}
+    world.tables["dimension_bands"] = [
+        size | {"up_to": text(up_to), "band": band} for up_to, band in SIZES
+    ]
+    for (country, category), rates in TAXES.items():
+        for code, rate in rates.items():
+            row = {"tax_category": category, "country_code": country, "tax_code": code}
+            world.tax_rates.append(row | {"rate": text(rate)})
+    return world
+
+
+def billed(installation: Installation) -> dict[str, tuple[list[Line], list[Totals]]]:
+    """Lines and invoices of every customer up to the last period."""
+    found: dict[str, tuple[list[Line], list[Totals]]] = {}
+    for row in installation.rows(
+        "select billing_period, customer_id, line_type, charge_code, price_id,"
+        " lines.net_amount, tax_category, dimension_values, lines.period_from,"
+        " lines.period_to, quantity, exact_amount from marts.fct_invoice_lines as lines"
+        " inner join marts.fct_invoices as invoices using (invoice_id)"
+        " where billing_period <= ?",
+        [LAST_PERIOD],
+    ):
+        lines, _ = found.setdefault(row.pop("customer_id"), ([], []))
+        row["tax_category"] = row["tax_category"] or ""
+        if row["line_type"] == "charge":
+            row["price_id"] = row["price_id"].partition("-")[2]
+            row["dimension_values"] = json.dumps(json.loads(row["dimension_values"]))
+            for name in ("period_from", "period_to"):
+                row[name] = row[name].replace(tzinfo=UTC)
+            lines.append(Line(**row))
+        else:
+            names = (
+                "billing_period",
+                "line_type",
+                "charge_code",
+                "net_amount",
+                "tax_category",
+            )
+            lines.append(Line(price_id="", **{name: row[name] for name in names}))
+    for row in installation.rows(
+        "select customer_id, billing_period, net_amount, tax_amount, total_amount, due_amount"
+        " from marts.fct_invoices where billing_period <= ? order by billing_period",
+        [LAST_PERIOD],
+    ):
+        found[row.pop("customer_id")][1].append(Totals(**row))
+    return {name: (sorted(lines), totals) for name, (lines, totals) in found.items()}
+
+
+def test_the_sql_and_the_oracle_bill_the_same_lives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = made_up_lives()
+    world = empty_world()
+    for name, life in made.items():
+        write_life(world, name, life)
+    installation = build(
+        tmp_path / "data",
+        world,
+        dbt_folder=tmp_path / "dbt",
+        period=LAST_PERIOD,
+        loaded_at=LOADED_AT,
+    )
+    found = billed(installation)
+    expected = {name: settle(life) for name, life in made.items()}
+    compared = sum(len(lines) for lines, _ in expected.values())
+    with capsys.disabled():
+        print(f"\n{compared} lines of {len(made)} lives compared with the oracle")
+    wrong = [name for name in made if found.get(name, ([], [])) != expected[name]]
+    for name in wrong[:1]:
+        message = f"{len(wrong)} differ: {made[name]}"
+        assert found.get(name, ([], [])) == expected[name], message
