@@ -332,6 +332,24 @@ def free_units_before_the_tiers(case: Case) -> None:
     case.lines = ["01 charge usage 150"]
 
 
+@golden
+def discount_of_usage_billed_before_the_plan(case: Case) -> None:
+    """A plan by the quarter, usage by the month: each month is a billing period.
+
+    10 % of 10, 20 and 30; half of the first two.
+    """
+    case.plan = {"interval": "quarter"}
+    case.term = {"ended_at": "2026-04-01"}
+    case.price(billing_interval="month")
+    for month, quantity in [("01", "10"), ("02", "20"), ("03", "30")]:
+        case.use(quantity, at=f"2026-{month}-10T00:00:00Z")
+    case.discount("half", "percentage", "50", period_count="2")
+    case.discount("ten", "percentage", "10")
+    case.lines = ["01 charge usage 10", "01 discount usage -5", "01 discount usage -1"]
+    case.lines += ["02 charge usage 20", "02 discount usage -10", "02 discount usage -2"]
+    case.lines += ["03 charge usage 30", "03 discount usage -3"]
+
+
 # --- currencies ---------------------------------------------------------------------------
 
 
@@ -399,6 +417,47 @@ def commitment_of_a_part_of_the_period(case: Case) -> None:
     case.use("20")
     case.commit("310")
     case.lines = ["01 charge usage 20", f"01 true_up {case.name}-deal 200"]
+
+
+@golden
+def commitment_after_a_trial_and_a_pause(case: Case) -> None:
+    """Free until the 11th and paused from the 21st on: 310 x 10 / 31 = 100, less 20.
+
+    February is paused from end to end and commits to nothing.
+    """
+    case.term = {"trial_ends_at": "2026-01-11", "ended_at": "2026-03-01"}
+    pause = {"subscription_id": case.name, "paused_from": "2026-01-21", "paused_to": ""}
+    case.world.pauses.append(pause)
+    case.price()
+    case.use("20", at="2026-01-11T00:00:00Z")
+    case.commit("310")
+    case.lines = ["01 charge usage 20", f"01 true_up {case.name}-deal 80"]
+
+
+@golden
+def commitment_of_a_quarter_with_monthly_usage(case: Case) -> None:
+    """50 a quarter at factor 2, usage by the month: 10, 20, and 30 of which 10 are beyond."""
+    case.plan = {"interval": "quarter"}
+    case.term = {"ended_at": "2026-04-01"}
+    case.price(billing_interval="month")
+    for month, quantity in [("01", "10"), ("02", "20"), ("03", "30")]:
+        case.use(quantity, at=f"2026-{month}-10T00:00:00Z")
+    case.commit("50", overage_factor="2")
+    case.lines = ["01 charge usage 10", "02 charge usage 20", "03 charge usage 30"]
+    case.lines += [f"03 overage {case.name}-deal 10"]
+
+
+@golden
+def true_up_of_a_quarter_with_monthly_usage(case: Case) -> None:
+    """100 a quarter, 10 of January and 20 of March: 70 are due, with March."""
+    case.plan = {"interval": "quarter"}
+    case.term = {"ended_at": "2026-04-01"}
+    case.price(billing_interval="month")
+    for month, quantity in [("01", "10"), ("03", "20")]:
+        case.use(quantity, at=f"2026-{month}-10T00:00:00Z")
+    case.commit("100")
+    case.lines = ["01 charge usage 10", "03 charge usage 20"]
+    case.lines += [f"03 true_up {case.name}-deal 70"]
 
 
 @golden

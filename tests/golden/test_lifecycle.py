@@ -177,12 +177,12 @@ def minimum_and_a_pause(case: Case) -> None:
 
 @golden
 def whole_fee_whose_price_changes_in_a_pause(case: Case) -> None:
-    """Paused until the 20th, and 99 from the 15th on: 10, the price with which January starts."""
+    """Paused until the 20th, 99 from the 15th on: 10, the price with which January starts."""
     case.price("flat", unit_price="10", valid_to="2026-01-15")
     case.price("flat", unit_price="99", valid_from="2026-01-15")
     pause = {"paused_from": "2026-01-01", "paused_to": "2026-01-20"}
     case.world.pauses.append({"subscription_id": case.name} | pause)
-    owes(case, "2026-01", "10.00", period_to=datetime(2026, 2, 1))
+    owes(case, "2026-01", "10.00", period_to=datetime.fromisoformat("2026-02-01"))
 
 
 @golden

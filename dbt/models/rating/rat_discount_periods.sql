@@ -14,16 +14,19 @@ terms as (
 
 ),
 
--- Those of the plan that are invoiced by now; a price may have other intervals.
+-- Those that have an invoice by now: the plan's and, where prices have shorter ones, these. A
+-- longer one began before the invoice with which it ends.
 periods as (
 
-    select periods.*
-    from {{ ref('met_billing_periods') }} as periods
-    inner join terms
-        on periods.subscription_id = terms.subscription_id
-        and periods.term_from_at = terms.term_from_at
-        and periods.billing_interval = terms.billing_interval
-    where periods.billing_period is not null
+    select
+        subscription_id,
+        term_from_at,
+        billing_period,
+        max(from_at) as from_at
+
+    from {{ ref('met_billing_periods') }}
+    where billing_period is not null
+    group by subscription_id, term_from_at, billing_period
 
 ),
 
