@@ -80,6 +80,13 @@ def customers() -> Scenario:
     world.grant("lasting", "lasting", "100")
     subscriber("later", ("fee", "10"), ended_at="")
     world.grant("later", "later", "100", granted_at="2026-02-10")
+    subscriber("quarterly", ("fee", "10"), ended_at="")
+    terms = {"billing_interval": "quarter", "unit_price": "30"}
+    world.price("quarterly", "flat", charge="quarter", **terms)
+    world.grant("quarterly", "quarterly", "100", expires_at="2026-02-15")
+    subscriber("advance", ended_at="")
+    world.price("advance", "flat", charge="fee", unit_price="10", billed="advance")
+    world.grant("advance", "advance", "100", granted_at="2026-02-10")
     subscriber("units", ("fee", "60"))
     units = {"credit_unit": "token", "granted_quantity": "1000", "unit_price": "0.02"}
     world.grant("units", "units", "", **units)
@@ -157,6 +164,19 @@ def test_credit_does_not_pay_for_periods_before_it(history: Credits) -> None:
     assert history.due["later"] == ["2026-01 10 0 10", "2026-02 10 10 0", "2026-03 10 10 0"]
 
 
+def test_what_a_fee_is_for_does_not_move_the_billing_period(history: Credits) -> None:
+    """The fee of a quarter that begins before the expiry is on an invoice that does not.
+
+    February's fee in advance is on the invoice of January, which ends before the grant.
+    """
+    assert history.due["quarterly"] == [
+        "2026-01 10 10 0",
+        "2026-02 10 10 0",
+        "2026-03 40 0 40",
+    ]
+    assert history.due["advance"] == ["2026-01 20 0 20", "2026-02 10 10 0", "2026-03 10 10 0"]
+
+
 def test_credit_units_are_worth_their_price(history: Credits) -> None:
     """1000 tokens at 0.02 pay 20 of 60."""
     assert history.due["units"] == ["2026-01 60 20 40"]
@@ -178,7 +198,7 @@ def test_credit_in_another_currency_or_without_an_amount_pays_nothing(
 
 def test_what_is_issued_is_not_worked_out_again(history: Credits) -> None:
     """The grant of 100 shrinks to 30 after 40 were used, that of 150 is taken back."""
-    assert len(history.frozen) == 9
+    assert len(history.frozen) == 10
     assert history.later_frozen == history.frozen
     assert history.later_due["lasting"] == [
         "2026-01 40 40 0",

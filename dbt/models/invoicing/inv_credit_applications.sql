@@ -20,10 +20,59 @@ issued as (
 
 ),
 
+terms as (
+
+    select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
+-- A fee in advance or of a longer period lies outside of the period that its invoice is for.
+periods as (
+
+    select
+        *,
+        row_number() over (
+            partition by subscription_id, term_from_at, billing_period
+            order by to_at asc, from_at desc
+        ) as length_rank
+
+    from {{ ref('met_billing_periods') }}
+    where billing_period is not null
+
+),
+
+billing_periods as (
+
+    select
+        terms.invoiced_customer_id,
+        terms.currency_code,
+        periods.billing_period,
+        min(periods.from_at) as from_at,
+        max(periods.to_at) as to_at
+
+    from periods
+    inner join terms
+        on periods.subscription_id = terms.subscription_id
+        and periods.term_from_at = terms.term_from_at
+    where periods.length_rank = 1
+    group by terms.invoiced_customer_id, terms.currency_code, periods.billing_period
+
+),
+
+-- Adjustments that stand alone may have no period but their own.
 invoices as (
 
-    select * from {{ ref('inv_totals') }}
-    where total_amount > 0
+    select
+        totals.*,
+        coalesce(billing_periods.from_at, totals.period_from) as billing_from_at,
+        coalesce(billing_periods.to_at, totals.period_to) as billing_to_at
+
+    from {{ ref('inv_totals') }} as totals
+    left join billing_periods
+        on totals.customer_id = billing_periods.invoiced_customer_id
+        and totals.currency_code = billing_periods.currency_code
+        and totals.billing_period = billing_periods.billing_period
+    where totals.total_amount > 0
 
 ),
 
@@ -64,12 +113,12 @@ pairs as (
             as charge_amount
 
     from grants
-    -- Credit pays for periods that begin before it expires.
+    -- Credit pays for periods that begin before it expires and end after it was granted.
     inner join invoices
         on grants.customer_id = invoices.customer_id
         and grants.currency_code = invoices.currency_code
-        and grants.granted_at < invoices.period_to
-        and grants.expires_at > invoices.period_from
+        and grants.granted_at < invoices.billing_to_at
+        and grants.expires_at > invoices.billing_from_at
     left join issued
         on grants.grant_id = issued.grant_id
     left join scopes
