@@ -28,7 +28,7 @@ periods as (
         *,
         row_number() over (
             partition by subscription_id, term_from_at, billing_period
-            order by to_at, from_at desc
+            order by to_at asc, from_at desc
         ) as length_rank
 
     from {{ ref('met_billing_periods') }}
