@@ -88,8 +88,9 @@ class Line:
 
 
 def midnight(day: date, zone: str) -> datetime:
-    """UTC instant at which the day begins."""
-    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+    """UTC instant of local midnight, the later one where the clock shows it twice."""
+    wall = datetime.combine(day, time(), ZoneInfo(zone))
+    return max(wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC))
 
 
 def local_date(instant: datetime, zone: str) -> date:

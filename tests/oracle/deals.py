@@ -1,17 +1,32 @@
 """A second reading of what stands between charges and the amount due.
 
-What belongs here: bounds of charges and taxes over the charges of lives.py, in exact fractions
-and loops, and the totals of every invoice.
+What belongs here: bounds of charges, commitments, discounts, taxes and prepaid credit over the
+charges of lives.py, in exact fractions and loops, and the totals of every invoice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.oracle.bills import quantize
-from tests.oracle.lives import MINOR_UNITS, Charged, Life, Line, active_days, charged, window
+from tests.oracle.bills import local_date, midnight, quantize
+from tests.oracle.lives import (
+    LAST_PERIOD,
+    MINOR_UNITS,
+    Charged,
+    Commitment,
+    Life,
+    Line,
+    active_days,
+    billing_periods,
+    charged,
+    discounted,
+    periods,
+    window,
+)
 
 # Code and percentage by country and category; a category without any adds no tax.
 TAXES: dict[tuple[str, str], dict[str, Decimal]] = {
@@ -30,6 +45,21 @@ class Totals:
     tax_amount: Decimal
     total_amount: Decimal
     due_amount: Decimal
+
+
+@dataclass(frozen=True)
+class Settled:
+    """All that is sent to a customer: lines, invoices, and what grants pay of them."""
+
+    lines: list[Line]
+    totals: list[Totals]
+    credits: list[tuple[str, int, Decimal]]
+
+
+# A line with the number of its plan, and what discounts are of: billing period, charge, plan
+# and tax category.
+Entry = tuple[int, Line]
+Key = tuple[str, str, int, str]
 
 
 def plain(line_type: str, part: Charged, net: Decimal) -> Line:
@@ -80,20 +110,190 @@ def taxes(life: Life, lines: list[Line]) -> Fraction:
     return sum(map(Fraction, rounded), Fraction(0))
 
 
-def settle(life: Life) -> tuple[list[Line], list[Totals]]:
-    """Every line and every invoice of a life."""
-    places, lines = MINOR_UNITS[life.currency], []
+def commitment_lines(life: Life, number: int, lines: list[Entry]) -> Iterator[Entry]:
+    """What a commitment adds to the invoices of what it covers, before discounts."""
+    deal, places = life.commitments[number], MINOR_UNITS[life.currency]
+    for committed, months in committed_periods(life, deal):
+        spent_before = Fraction(0)
+        for month in months:
+            spent = sum(
+                Fraction(line.net_amount)
+                for plan, line in lines
+                if (plan, line.billing_period) == (deal.plan, month)
+                and deal.charge_code in (None, line.charge_code)
+            )
+            missing = committed - spent_before - spent
+            before = max(spent_before - committed, Fraction(0))
+            beyond = (max(-missing, Fraction(0)) - before) * (Fraction(deal.factor or 1) - 1)
+            spent_before += spent
+            owed = {"overage": beyond, "true_up": missing if month == months[-1] else 0}
+            for line_type, amount in owed.items():
+                net = quantize(Fraction(amount), places)
+                if net and (line_type == "overage" or net > 0):
+                    yield (
+                        deal.plan,
+                        Line(month, line_type, f"k{number}", "", net, deal.category),
+                    )
+
+
+def committed_periods(life: Life, deal: Commitment) -> Iterator[tuple[Fraction, list[str]]]:
+    """What is committed for which invoices: those of a term, or of each period by its days."""
+    (term,) = (term for term in life.terms if term.plan == deal.plan)
+    invoiced = list(billing_periods(life, term))
+    if deal.term:
+        start, end = (midnight(day, life.zone) for day in deal.term)
+        months = {month for month, period in invoiced if start <= period.starts_at < end}
+        yield Fraction(deal.amount), sorted(months)
+        return
+    for whole in periods(life, term, life.plans[term.plan].interval):
+        months = {
+            month
+            for month, period in invoiced
+            if whole.starts_at <= period.starts_at < whole.ends_at
+        }
+        days = active_days(life, whole.owed_from, whole.ends_at)
+        share = Fraction(days, (whole.end_day - whole.first_day).days)
+        if days > 0:
+            yield share * Fraction(deal.amount), sorted(months)
+
+
+def percentage_lines(
+    life: Life, left: dict[Key, Fraction], holds: list[set[tuple[int, str]]]
+) -> Iterator[tuple[Key, Line]]:
+    """Percentages of each charge, which add up to 100 at most; `left` is what they leave."""
+    places = MINOR_UNITS[life.currency]
+    for key, amount in list(left.items()):
+        month, code, plan, category = key
+        percent, taken = Fraction(0), Fraction(0)
+        for discount, periods_held in zip(life.discounts, holds, strict=True):
+            if discount.kind != "percentage" or (plan, month) not in periods_held:
+                continue
+            if discount.charge_code in (None, code):
+                percent = min(percent + Fraction(discount.size), Fraction(100))
+                so_far = Fraction(quantize(amount * percent / 100, places))
+                net = quantize(taken - so_far, places)
+                yield key, Line(month, "discount", code, "", net, category)
+                taken = so_far
+        left[key] = amount - taken
+
+
+def fixed_lines(
+    life: Life, left: dict[Key, Fraction], holds: list[set[tuple[int, str]]]
+) -> Iterator[tuple[Key, Line]]:
+    """Fixed amounts of every invoice, shared out by the largest remainder, in their order."""
+    places = MINOR_UNITS[life.currency]
+    unit, rest = Fraction(1, 10**places), dict(left)
+    fixed = [
+        pair for pair in zip(life.discounts, holds, strict=True) if pair[0].kind == "fixed"
+    ]
+    for month in sorted({key[0] for key in left}):
+        for discount, periods_held in fixed:
+            shares = {
+                key: amount
+                for key, amount in sorted(left.items())
+                if key[0] == month
+                and amount > 0
+                and (key[2], month) in periods_held
+                and discount.charge_code in (None, key[1])
+            }
+            whole = sum(shares.values(), Fraction(0))
+            taken = min(Fraction(quantize(Fraction(discount.size), places)), whole)
+            cents = {key: taken * share / whole // unit for key, share in shares.items()}
+            over = {key: taken * share / whole % unit for key, share in shares.items()}
+            missing = int(taken / unit - sum(cents.values()))
+            for key in sorted(over, key=lambda key: (-over[key], key))[:missing]:
+                cents[key] += 1
+            for key, count in cents.items():
+                off = min(count * unit, rest[key])
+                rest[key] -= off
+                yield key, Line(month, "discount", key[1], "", quantize(-off, places), key[3])
+
+
+def discount_lines(life: Life, lines: list[Entry]) -> list[Entry]:
+    """Percentages of every charge of an invoice, then fixed amounts of the invoice."""
+    left: dict[Key, Fraction] = {}
+    for plan, line in lines:
+        key = (line.billing_period, line.charge_code, plan, line.tax_category)
+        left[key] = left.get(key, Fraction(0)) + Fraction(line.net_amount)
+    holds = [discounted(life, discount) for discount in life.discounts]
+    found = [*percentage_lines(life, left, holds)]
+    found += fixed_lines(life, left, holds)
+    return [(key[2], line) for key, line in found if line.net_amount]
+
+
+def use_credit(
+    life: Life, lines: list[Line], due: Fraction, begins: date, left: list[Fraction]
+) -> dict[int, Fraction]:
+    """What each grant pays of an invoice; `left` is what it leaves of the grants."""
+    order = sorted(
+        range(len(life.grants)),
+        key=lambda number: (
+            life.grants[number].charge_code is None,
+            (priority := life.grants[number].priority) is None,
+            priority,
+            life.grants[number].expires or date.max,
+            number,
+        ),
+    )
+    owed: dict[str | None, Fraction] = {None: due}
+    for line in lines:
+        code = line.charge_code
+        owed[code] = owed.get(code, Fraction(0)) + Fraction(line.net_amount)
+    used = {}
+    for number in order:
+        grant = life.grants[number]
+        if grant.expires and grant.expires <= begins:
+            continue
+        for_this = owed.get(grant.charge_code, Fraction(0))
+        used[number] = max(min(left[number], for_this, owed[None]), Fraction(0))
+        left[number] -= used[number]
+        for code in {None, grant.charge_code}:
+            owed[code] = owed.get(code, Fraction(0)) - used[number]
+    return {number: amount for number, amount in used.items() if amount}
+
+
+def owed_lines(life: Life) -> list[Line]:
+    """Charges with their bounds, then commitments, then discounts (rule 8)."""
+    lines: list[Entry] = []
     for part in charged(life):
         printed = part.lines(life.currency)
-        lines += printed + bound_lines(life, part, printed)
-    shown, totals = [], []
+        printed += bound_lines(life, part, printed)
+        lines += [(part.term.plan, line) for line in printed]
+    added = [commitment_lines(life, number, lines) for number in range(len(life.commitments))]
+    lines += [
+        entry
+        for entries in added
+        for entry in entries
+        if entry[1].billing_period <= LAST_PERIOD
+    ]
+    return [line for _, line in lines + discount_lines(life, lines)]
+
+
+def settle(life: Life) -> Settled:
+    """Every line, invoice and use of credit of a life."""
+    places, lines = MINOR_UNITS[life.currency], owed_lines(life)
+    begin: dict[str, date] = {}
+    for term in life.terms:
+        for month, period in billing_periods(life, term):
+            day = local_date(period.starts_at, life.zone)
+            begin[month] = min(begin.get(month, day), day)
+    left = [
+        Fraction(quantize(Fraction(grant.worth) * Fraction(grant.units or 1), places))
+        for grant in life.grants
+    ]
+    found = Settled([], [], [])
     for month in sorted({line.billing_period for line in lines}):
         billed = [line for line in lines if line.billing_period == month]
         net = sum((Fraction(line.net_amount) for line in billed), Fraction(0))
         tax = taxes(life, billed)
         if net == 0 and tax == 0:
             continue
-        shown += billed
-        amounts = [quantize(amount, places) for amount in (net, tax, net + tax, net + tax)]
-        totals.append(Totals(month, *amounts))
-    return sorted(shown), totals
+        used = use_credit(life, billed, net + tax, begin[month], left)
+        due = net + tax - sum(used.values())
+        amounts = [quantize(amount, places) for amount in (net, tax, net + tax, due)]
+        found.lines.extend(billed)
+        found.totals.append(Totals(month, *amounts))
+        found.credits.extend((month, n, quantize(x, places)) for n, x in used.items())
+    found.lines.sort()
+    found.credits.sort()
+    return found

@@ -125,6 +125,42 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Discount:
+    """A percentage, fixed amount or free units, of a plan or a charge where it names one."""
+
+    kind: str
+    size: Decimal
+    plan: int | None
+    charge_code: str | None
+    valid_from: date | None
+    valid_to: date | None
+    period_count: int | None
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """Spending of a plan, of each period or of the whole of a term between two dates."""
+
+    plan: int
+    amount: Decimal
+    factor: Decimal | None
+    charge_code: str | None
+    category: str
+    term: tuple[date, date] | None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Prepaid credit, in money or so many units at a price."""
+
+    units: Decimal | None
+    worth: Decimal
+    charge_code: str | None
+    priority: int | None
+    expires: date | None
+
+
+@dataclass(frozen=True)
 class Life:
     """One subscription from its first day to its last."""
 
@@ -135,6 +171,9 @@ class Life:
     terms: tuple[Term, ...]
     pauses: tuple[tuple[date, date | None], ...]
     events: tuple[Event, ...]
+    discounts: tuple[Discount, ...] = ()
+    commitments: tuple[Commitment, ...] = ()
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -200,6 +239,44 @@ def invoice_month(life: Life, term: Term, charge: Charge, period: Period) -> str
         if billed.starts_at <= at < billed.ends_at:
             return local_date(billed.starts_at, life.zone).strftime("%Y-%m")
     raise AssertionError
+
+
+def billing_periods(life: Life, term: Term) -> Iterator[tuple[str, Period]]:
+    """Periods of a term that have an invoice: the plan's, and those that are shorter."""
+    plan = life.plans[term.plan]
+    own = {charge.interval or plan.interval for charge in plan.charges} | {plan.interval}
+    for interval in sorted(own):
+        if MONTHS[interval] <= MONTHS[plan.interval]:
+            for period in periods(life, term, interval):
+                yield local_date(period.starts_at, life.zone).strftime("%Y-%m"), period
+
+
+def discounted(life: Life, discount: Discount) -> set[tuple[int, str]]:
+    """Plans and billing periods in which a discount holds, counted from the first on."""
+    found = set()
+    for term in life.terms:
+        if discount.plan not in (None, term.plan):
+            continue
+        for month, period in billing_periods(life, term):
+            begins = local_date(period.starts_at, life.zone)
+            has_begun = not discount.valid_from or discount.valid_from <= begins
+            if has_begun and not (discount.valid_to and discount.valid_to <= begins):
+                found.add((term.plan, month))
+    counted = sorted({month for _, month in found})[: discount.period_count]
+    return {(plan, month) for plan, month in found if month in counted}
+
+
+def free_units(life: Life, plan: int, code: str, month: str) -> Fraction:
+    """Units of a charge that discounts make free in a billing period."""
+    return sum(
+        (
+            Fraction(discount.size)
+            for discount in life.discounts
+            if (discount.kind, discount.charge_code) == ("free_units", code)
+            and (plan, month) in discounted(life, discount)
+        ),
+        Fraction(0),
+    )
 
 
 def is_paused(life: Life, day: date) -> bool:
@@ -391,6 +468,7 @@ def owed_for_usage(
     scope: str,
     prices: dict[str, Price],
     period: Period,
+    extra: Fraction,
 ) -> Iterator[Owed]:
     """Usage of a period, price after price; the allowance is counted over all of them."""
     used_before: dict[str, Fraction] = {}
@@ -400,7 +478,7 @@ def owed_for_usage(
             continue
         for values, events in quantities(life, charge, scope, span, period).items():
             total, before = sum(events, Fraction(0)), used_before.get(values, Fraction(0))
-            free = max(Fraction(price.version.included) - before, Fraction(0))
+            free = max(Fraction(price.version.included) + extra - before, Fraction(0))
             amount = price_of(price.version, total, free)
             if price.version.event_bounds:
                 amount = by_event(price.version, events)
@@ -439,12 +517,13 @@ def charged(life: Life) -> Iterator[Charged]:
                     continue
                 if is_paused_throughout(life, period.owed_from, period.ends_at):
                     continue
+                extra = free_units(life, term.plan, code, month)
                 names = (f"p{term.plan}-{code}-{number}" for number in itertools.count(1))
                 for scope, versions in charge.scopes:
                     prices = {
                         name: price for price, name in zip(versions, names, strict=False)
                     }
-                    found = owed_for_usage(life, term, charge, scope, prices, period)
+                    found = owed_for_usage(life, term, charge, scope, prices, period, extra)
                     if not charge.meter:
                         found = owed_for_fee(life, term, charge, prices, period)
                     yield Charged(term, charge, code, prices, month, period, tuple(found))
