@@ -50,23 +50,21 @@ ranked as (
 
 ),
 
-dated as (
+-- Numbers are read, multiplied and rounded one after the other: in one expression each would be
+-- written out as often as the next one names it.
+parsed as (
 
     select
         ranked.grant_id,
         customers.invoiced_customer_id as customer_id,
         ranked.currency_code,
+        currencies.minor_units,
         nullif(ranked.charge_code, '') as charge_code,
-        -- A grant without a rank comes after those that have one.
-        coalesce({{ parse_quantity('ranked.priority') }}, 1000000) as priority,
+        {{ parse_quantity('ranked.priority') }} as priority,
         nullif(ranked.credit_unit, '') as credit_unit,
         {{ as_price(parse_quantity('ranked.unit_price')) }} as unit_price,
-        {{ round_to_minor_units(
-            'coalesce(' ~ parse_quantity('ranked.granted_amount') ~ ', ' ~ as_amount(
-                parse_quantity('ranked.granted_quantity') ~ ' * '
-                ~ as_price(parse_quantity('ranked.unit_price'))
-            ) ~ ')', 'currencies.minor_units'
-        ) }} as granted_amount,
+        {{ parse_quantity('ranked.granted_amount') }} as stated_amount,
+        {{ parse_quantity('ranked.granted_quantity') }} as granted_quantity,
         {{ bound_to_instant('ranked.granted_at', 'customers.timezone') }} as granted_at,
         case
             when coalesce(ranked.expires_at, '') = '' then {{ end_of_time() }}
@@ -79,6 +77,36 @@ dated as (
     inner join currencies
         on ranked.currency_code = currencies.currency_code
     where ranked.recency = 1
+
+),
+
+priced as (
+
+    select
+        *,
+        coalesce(stated_amount, {{ as_amount('granted_quantity * unit_price') }})
+            as exact_amount
+
+    from parsed
+
+),
+
+dated as (
+
+    select
+        grant_id,
+        customer_id,
+        currency_code,
+        charge_code,
+        -- A grant without a rank comes after those that have one.
+        coalesce(priority, 1000000) as priority,
+        credit_unit,
+        unit_price,
+        {{ round_to_minor_units('exact_amount', 'minor_units') }} as granted_amount,
+        granted_at,
+        expires_at
+
+    from priced
 
 )
 
