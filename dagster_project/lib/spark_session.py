@@ -18,6 +18,9 @@ from dagster_project.lib.settings import Settings, SettingsError
 
 # Code that runs once is not worth the second compiler; the first alone gets little room.
 ONE_COMPILER = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+# The one pass over the events becomes a method of Java so long that the virtual machine would
+# leave it interpreted: 22 microseconds of processor time an event instead of 18.
+_JAVA_OPTIONS = "-XX:-DontCompileHugeMethods"
 _LOG_SETTINGS = """\
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
@@ -91,7 +94,7 @@ def write_spark_conf(
             f"jdbc:derby:;databaseName={warehouse / 'metastore'};create=true"
         ),
         "spark.driver.extraJavaOptions": (
-            f"-Dderby.stream.error.file={log} {java_options}".strip()
+            f"-Dderby.stream.error.file={log} {_JAVA_OPTIONS} {java_options}".strip()
         ),
     }
     options |= spark_options
