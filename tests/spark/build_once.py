@@ -1,4 +1,8 @@
-"""One Spark build in a process of its own, to be killed: python -m tests.spark.build_once."""
+"""One Spark build in a process of its own, to be killed.
+
+Usage: python -m tests.spark.build_once PROJECT WAREHOUSE CONF [MODEL ...]
+Models named are built with all that they read; without any, everything is.
+"""
 
 import sys
 from pathlib import Path
@@ -15,10 +19,11 @@ FEW_ROWS = {
 }
 
 if __name__ == "__main__":
-    project, warehouse, conf = map(Path, sys.argv[1:])
+    project, warehouse, conf = map(Path, sys.argv[1:4])
+    select = [argument for model in sys.argv[4:] for argument in ("--select", f"+{model}")]
     write_spark_conf(conf, warehouse, "local[2]", "1g", ONE_COMPILER, FEW_ROWS)
     run_dbt(
-        ["build", "--exclude-resource-types", "test", "unit_test"],
+        ["build", "--exclude-resource-types", "test", "unit_test", *select],
         project,
         "spark",
         warehouse,
