@@ -20,12 +20,13 @@ from tests.oracle.test_lifecycle_oracle import empty_world, made_up_lives, write
 # Of a price that includes tax, what the customer pays is what has to agree.
 PAID = """
     select
-        customer_id, lines.subscription_id, charge_code,
+        customer_id, coalesce(adjusted_billing_period, billing_period) as billing_period,
+        lines.subscription_id, charge_code,
         sum(coalesce(gross_amount, lines.net_amount)) as amount
     from marts.fct_invoice_lines as lines
     inner join marts.fct_invoices as invoices using (invoice_id)
     where line_type <> 'rounding'
-    group by customer_id, lines.subscription_id, charge_code having amount <> 0
+    group by all having amount <> 0
 """
 
 
@@ -77,9 +78,9 @@ def part(world: Scenario, number: int, count: int) -> Scenario:
 
 
 def paid(installation: Installation) -> dict[tuple[str, ...], Decimal]:
-    """What every charge comes to over all invoices, issued ones and drafts."""
+    """What every charge of a billing period comes to over all invoices, issued and drafts."""
     return {
-        (row["customer_id"], row["subscription_id"], row["charge_code"]): row["amount"]
+        tuple(row[name] for name in row if name != "amount"): row["amount"]
         for row in installation.rows(PAID)
     }
 
