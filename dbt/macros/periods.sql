@@ -23,6 +23,9 @@
 {% macro duckdb__utc_to_local(instant, timezone) %}timezone({{ timezone }}, timezone('UTC', {{ instant }})){% endmacro %}
 {% macro spark__utc_to_local(instant, timezone) %}convert_timezone('UTC', {{ timezone }}, {{ instant }}){% endmacro %}
 
+-- The supply of a period is taxed at the rate of its last day.
+{% macro tax_date(line_to_at, timezone) %}cast({{ utc_to_local(line_to_at ~ " - interval '1' second", timezone) }} as date){% endmacro %}
+
 -- A bare date is local midnight of the customer; with a time it is an instant, UTC without zone.
 {% macro bound_to_instant(text, timezone) %}
     case

@@ -608,6 +608,52 @@ def discount_of_a_price_that_includes_tax(case: Case) -> None:
 
 
 @golden
+def discount_over_a_change_of_tax_rates(case: Case) -> None:
+    """All of 100 at 10 % and of 50 at 20 % is free: no tax, and none that is given back."""
+    tax = {"tax_category": "raised"}
+    case.price(valid_to="2026-01-16", **tax)
+    case.price(unit_price="0.5", valid_from="2026-01-16", **tax)
+    case.fee("kept", "1")
+    case.use("100")
+    case.use("100", at="2026-01-20T00:00:00Z")
+    case.discount("all", "percentage", "100", charge_code="usage")
+    case.lines = ["01 charge kept 1", "01 charge usage 100", "01 charge usage 50"]
+    case.lines += ["01 discount usage -100", "01 discount usage -50"]
+    case.taxes = ["DE-10 10 0 0", "DE-20 20 0 0"]
+    case.totals = ["1 0 1"]
+
+
+@golden
+def fixed_discount_over_a_change_of_tax_rates(case: Case) -> None:
+    """0.05 off 100 and 50: 0.0333 is 0.03 at 10 %, and the 0.02 that are left at 20 %."""
+    tax = {"tax_category": "raised"}
+    case.price(valid_to="2026-01-16", **tax)
+    case.price(unit_price="0.5", valid_from="2026-01-16", **tax)
+    case.use("100")
+    case.use("100", at="2026-01-20T00:00:00Z")
+    case.discount("few", "fixed", "0.05")
+    case.lines = ["01 charge usage 100", "01 charge usage 50"]
+    case.lines += ["01 discount usage -0.03", "01 discount usage -0.02"]
+    case.taxes = ["DE-10 10 99.97 10", "DE-20 20 49.98 10"]
+    case.totals = ["149.95 20 169.95"]
+
+
+@golden
+def discount_of_a_reversal_at_another_tax_rate(case: Case) -> None:
+    """-20 at 10 % and 50 at 20 %: half of the 30 is 15, of which 10 are added to the -20."""
+    tax = {"tax_category": "raised"}
+    case.price(valid_to="2026-01-16", **tax)
+    case.price(unit_price="0.5", valid_from="2026-01-16", **tax)
+    case.use("-20")
+    case.use("100", at="2026-01-20T00:00:00Z")
+    case.discount("half", "percentage", "50")
+    case.lines = ["01 charge usage -20", "01 charge usage 50"]
+    case.lines += ["01 discount usage 10", "01 discount usage -25"]
+    case.taxes = ["DE-10 10 -10 -1", "DE-20 20 25 5"]
+    case.totals = ["15 4 19"]
+
+
+@golden
 def price_that_includes_no_tax(case: Case) -> None:
     """Whoever owes no tax pays the price as it stands."""
     case.plan = {"tax_included": "true"}
@@ -650,6 +696,11 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
     ]:
         row = {"tax_category": category, "country_code": country, "tax_code": code}
         world.tax_rates.append(row | {"rate": rate})
+    raised = {"tax_category": "raised", "country_code": "DE"}
+    world.tax_rates += [
+        raised | {"tax_code": "DE-10", "rate": "10", "valid_to": "2026-01-16"},
+        raised | {"tax_code": "DE-20", "rate": "20", "valid_from": "2026-01-16"},
+    ]
     world.seller = {"reporting_currency_code": "EUR"}
     for currency, day, rate in [
         ("JPY", "2026-01-31", "0.0065"),

@@ -6,6 +6,7 @@ charges of lives.py, in exact fractions and loops, and the totals of every invoi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,7 @@ from fractions import Fraction
 
 from tests.oracle.bills import local_date, midnight, quantize
 from tests.oracle.lives import (
+    INSTANT,
     LAST_PERIOD,
     MINOR_UNITS,
     Charged,
@@ -24,15 +26,30 @@ from tests.oracle.lives import (
     billing_periods,
     charged,
     discounted,
+    last_day,
     periods,
     window,
 )
 
-# Code and percentage by country and category; a category without any adds no tax.
-TAXES: dict[tuple[str, str], dict[str, Decimal]] = {
-    ("DE", "standard"): {"DE-19": Decimal(19)},
-    ("DE", "reduced"): {"DE-7": Decimal(7)},
-    ("US", "standard"): {"US-STATE": Decimal("8.875"), "US-CITY": Decimal("2.125")},
+# Code and percentage by country and category, from one day until another; a category without
+# any adds no tax.
+TAXES: dict[tuple[str, str], list[tuple[str, Decimal, date | None, date | None]]] = {
+    ("DE", "standard"): [
+        ("DE", Decimal(19), None, date(2025, 11, 1)),
+        ("DE", Decimal(16), date(2025, 11, 1), date(2025, 12, 15)),
+        ("DE", Decimal("20.5"), date(2025, 12, 15), date(2026, 2, 1)),
+        ("DE", Decimal(18), date(2026, 2, 1), date(2026, 3, 1)),
+        ("DE-NEW", Decimal(21), date(2026, 3, 1), None),
+    ],
+    ("DE", "reduced"): [
+        ("DE", Decimal(7), None, date(2026, 2, 10)),
+        ("DE", Decimal(5), date(2026, 2, 10), None),
+    ],
+    ("US", "standard"): [
+        ("US-STATE", Decimal("8.875"), None, None),
+        ("US-CITY", Decimal("2.125"), date(2025, 11, 20), date(2026, 3, 1)),
+        ("US-MTA", Decimal("0.5"), date(2026, 1, 1), date(2026, 4, 30)),
+    ],
 }
 
 
@@ -62,7 +79,7 @@ Entry = tuple[int, Line]
 Key = tuple[str, str, int, str]
 
 
-def plain(line_type: str, part: Charged, net: Decimal) -> Line:
+def plain(life: Life, line_type: str, part: Charged, net: Decimal) -> Line:
     """A line that is no charge: one of what it is for, without price and usage."""
     return Line(
         part.billing_period,
@@ -71,6 +88,7 @@ def plain(line_type: str, part: Charged, net: Decimal) -> Line:
         "",
         net,
         part.charge.category,
+        last_day(life.zone, *part.owed),
     )
 
 
@@ -89,18 +107,27 @@ def bound_lines(life: Life, part: Charged, lines: list[Line]) -> list[Line]:
             capped += sum(Fraction(line.net_amount) for line in lines if line.price_id == name)
     found = []
     if most is not None and capped > most:
-        found.append(plain("maximum", part, quantize(most - capped, places)))
+        found.append(plain(life, "maximum", part, quantize(most - capped, places)))
         total += Fraction(found[-1].net_amount)
     if least > total:
-        found.append(plain("minimum", part, quantize(least - total, places)))
+        found.append(plain(life, "minimum", part, quantize(least - total, places)))
     return [line for line in found if line.net_amount]
 
 
+def rates(life: Life, line: Line) -> list[tuple[str, Decimal]]:
+    """Codes and percentages in force on the last day of a line."""
+    return [
+        (code, rate)
+        for code, rate, start, end in TAXES.get((life.country, line.tax_category), [])
+        if (not start or start <= line.last_day) and (not end or line.last_day < end)
+    ]
+
+
 def taxes(life: Life, lines: list[Line]) -> Fraction:
-    """Tax of an invoice, each code rounded by itself over all categories that have it."""
+    """Tax of an invoice, each rate of a code rounded by itself over all that have it."""
     taxable: dict[tuple[str, Decimal], Fraction] = {}
     for line in lines:
-        for code in TAXES.get((life.country, line.tax_category), {}).items():
+        for code in rates(life, line):
             taxable[code] = taxable.get(code, Fraction(0)) + Fraction(line.net_amount)
     places = MINOR_UNITS[life.currency]
     rounded = (
@@ -113,6 +140,7 @@ def taxes(life: Life, lines: list[Line]) -> Fraction:
 def commitment_lines(life: Life, number: int, lines: list[Entry]) -> Iterator[Entry]:
     """What a commitment adds to the invoices of what it covers, before discounts."""
     deal, places = life.commitments[number], MINOR_UNITS[life.currency]
+    ends = last_days(life, deal)
     for committed, months in committed_periods(life, deal):
         spent_before = Fraction(0)
         for month in months:
@@ -132,8 +160,20 @@ def commitment_lines(life: Life, number: int, lines: list[Entry]) -> Iterator[En
                 if net and (line_type == "overage" or net > 0):
                     yield (
                         deal.plan,
-                        Line(month, line_type, f"k{number}", "", net, deal.category),
+                        Line(
+                            month, line_type, f"k{number}", "", net, deal.category, ends[month]
+                        ),
                     )
+
+
+def last_days(life: Life, deal: Commitment) -> dict[str, date]:
+    """The last day of every invoice of a plan, the shortest of its periods."""
+    (term,) = (term for term in life.terms if term.plan == deal.plan)
+    found: dict[str, date] = {}
+    for month, period in billing_periods(life, term):
+        day = local_date(period.ends_at - INSTANT, life.zone)
+        found[month] = min(found.get(month, day), day)
+    return found
 
 
 def committed_periods(life: Life, deal: Commitment) -> Iterator[tuple[Fraction, list[str]]]:
@@ -159,11 +199,11 @@ def committed_periods(life: Life, deal: Commitment) -> Iterator[tuple[Fraction, 
 
 def percentage_lines(
     life: Life, left: dict[Key, Fraction], holds: list[set[tuple[int, str]]]
-) -> Iterator[tuple[Key, Line]]:
+) -> Iterator[tuple[Key, Fraction]]:
     """Percentages of each charge, which add up to 100 at most; `left` is what they leave."""
     places = MINOR_UNITS[life.currency]
     for key, amount in list(left.items()):
-        month, code, plan, category = key
+        month, code, plan, _ = key
         percent, taken = Fraction(0), Fraction(0)
         for discount, periods_held in zip(life.discounts, holds, strict=True):
             if discount.kind != "percentage" or (plan, month) not in periods_held:
@@ -171,15 +211,14 @@ def percentage_lines(
             if discount.charge_code in (None, code):
                 percent = min(percent + Fraction(discount.size), Fraction(100))
                 so_far = Fraction(quantize(amount * percent / 100, places))
-                net = quantize(taken - so_far, places)
-                yield key, Line(month, "discount", code, "", net, category)
+                yield key, taken - so_far
                 taken = so_far
         left[key] = amount - taken
 
 
 def fixed_lines(
     life: Life, left: dict[Key, Fraction], holds: list[set[tuple[int, str]]]
-) -> Iterator[tuple[Key, Line]]:
+) -> Iterator[tuple[Key, Fraction]]:
     """Fixed amounts of every invoice, shared out by the largest remainder, in their order."""
     places = MINOR_UNITS[life.currency]
     unit, rest = Fraction(1, 10**places), dict(left)
@@ -206,19 +245,44 @@ def fixed_lines(
             for key, count in cents.items():
                 off = min(count * unit, rest[key])
                 rest[key] -= off
-                yield key, Line(month, "discount", key[1], "", quantize(-off, places), key[3])
+                yield key, -off
 
 
-def discount_lines(life: Life, lines: list[Entry]) -> list[Entry]:
+def by_rates(life: Life, lines: list[Line], off: Fraction) -> Iterator[tuple[date, Decimal]]:
+    """A discount shared out over what has the same tax rates, by the last day of each."""
+    places = MINOR_UNITS[life.currency]
+    amounts: dict[tuple[tuple[str, Decimal], ...], Fraction] = {}
+    ends: dict[date, Fraction] = {}
+    for line in lines:
+        key = tuple(rates(life, line))
+        amounts[key] = amounts.get(key, Fraction(0)) + Fraction(line.net_amount)
+    for key, amount in amounts.items():
+        if amount:
+            same = (line.last_day for line in lines if tuple(rates(life, line)) == key)
+            ends[max(same)] = amount
+    whole, so_far, taken = sum(ends.values()), Fraction(0), Fraction(0)
+    for end, amount in sorted(ends.items()):
+        so_far += amount
+        due = Fraction(math.trunc(off * so_far / whole * 10**places), 10**places)
+        yield end, quantize(due - taken, places)
+        taken = due
+
+
+def discount_lines(life: Life, lines: list[Entry]) -> Iterator[Entry]:
     """Percentages of every charge of an invoice, then fixed amounts of the invoice."""
-    left: dict[Key, Fraction] = {}
+    of: dict[Key, list[Line]] = {}
     for plan, line in lines:
         key = (line.billing_period, line.charge_code, plan, line.tax_category)
-        left[key] = left.get(key, Fraction(0)) + Fraction(line.net_amount)
+        of.setdefault(key, []).append(line)
+    left = {key: sum(Fraction(line.net_amount) for line in of[key]) for key in of}
     holds = [discounted(life, discount) for discount in life.discounts]
     found = [*percentage_lines(life, left, holds)]
     found += fixed_lines(life, left, holds)
-    return [(key[2], line) for key, line in found if line.net_amount]
+    for key, off in found:
+        month, code, plan, category = key
+        for end, net in by_rates(life, of[key], off) if off else ():
+            if net:
+                yield plan, Line(month, "discount", code, "", net, category, end)
 
 
 def use_credit(
@@ -256,7 +320,7 @@ def owed_lines(life: Life) -> list[Line]:
     """Charges with their bounds, then commitments, then discounts (rule 8)."""
     lines: list[Entry] = []
     for part in charged(life):
-        printed = part.lines(life.currency)
+        printed = part.lines(life.zone, life.currency)
         printed += bound_lines(life, part, printed)
         lines += [(part.term.plan, line) for line in printed]
     added = [commitment_lines(life, number, lines) for number in range(len(life.commitments))]
@@ -266,7 +330,7 @@ def owed_lines(life: Life) -> list[Line]:
         for entry in entries
         if entry[1].billing_period <= LAST_PERIOD
     ]
-    return [line for _, line in lines + discount_lines(life, lines)]
+    return [line for _, line in [*lines, *discount_lines(life, lines)]]
 
 
 def settle(life: Life) -> Settled:

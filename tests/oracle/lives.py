@@ -186,6 +186,7 @@ class Line:
     price_id: str
     net_amount: Decimal
     tax_category: str
+    last_day: date
     dimension_values: str = ""
     period_from: datetime = NEVER
     period_to: datetime = NEVER
@@ -429,6 +430,11 @@ class Owed:
     amount: Fraction
 
 
+def last_day(zone: str, *owed: Owed) -> date:
+    """The local day that decides about tax."""
+    return local_date(max(part.span[1] for part in owed) - INSTANT, zone)
+
+
 @dataclass(frozen=True)
 class Charged:
     """One charge, or filter of it, in one of its periods."""
@@ -441,7 +447,7 @@ class Charged:
     period: Period
     owed: tuple[Owed, ...]
 
-    def lines(self, currency: str) -> list[Line]:
+    def lines(self, zone: str, currency: str) -> list[Line]:
         """As printed (rule 6); a line of zero is not."""
         found = [
             Line(
@@ -451,6 +457,7 @@ class Charged:
                 owed.price_id,
                 quantize(owed.amount, MINOR_UNITS[currency]),
                 self.charge.category,
+                last_day(zone, owed),
                 owed.values,
                 *owed.span,
                 quantize(owed.quantity, 12),

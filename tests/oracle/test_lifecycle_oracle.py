@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.harness import Installation, Scenario, build
-from tests.oracle.bills import Version, midnight, months_later
+from tests.oracle.bills import Version, local_date, midnight, months_later
 from tests.oracle.deals import TAXES, Settled, Totals, settle
 from tests.oracle.lives import (
     HOLIDAYS,
@@ -423,9 +423,10 @@ def empty_world() -> Scenario:
         size | {"up_to": text(up_to), "band": band} for up_to, band in SIZES
     ]
     for (country, category), rates in TAXES.items():
-        for code, rate in rates.items():
+        for code, rate, start, end in rates:
             row = {"tax_category": category, "country_code": country, "tax_code": code}
-            world.tax_rates.append(row | {"rate": text(rate)})
+            row |= {"rate": text(rate), "valid_from": text(start), "valid_to": text(end)}
+            world.tax_rates.append(row)
     return world
 
 
@@ -434,13 +435,14 @@ def billed(installation: Installation) -> dict[str, Settled]:
     found: dict[str, Settled] = defaultdict(lambda: Settled([], [], []))
     for row in installation.rows(
         "select billing_period, customer_id, line_type, charge_code, price_id,"
-        " lines.net_amount, tax_category, dimension_values, lines.period_from,"
+        " lines.net_amount, tax_category, dimension_values, timezone, lines.period_from,"
         " lines.period_to, quantity, exact_amount from marts.fct_invoice_lines as lines"
         " inner join marts.fct_invoices as invoices using (invoice_id)"
         " where billing_period <= ?",
         [LAST_PERIOD],
     ):
-        name = row.pop("customer_id")
+        name, zone = row.pop("customer_id"), row.pop("timezone")
+        row["last_day"] = local_date(row["period_to"].replace(tzinfo=UTC) - INSTANT, zone)
         row["tax_category"] = row["tax_category"] or ""
         row["charge_code"] = row["charge_code"].removeprefix(f"{name}-")
         if row["line_type"] == "charge":
@@ -450,7 +452,8 @@ def billed(installation: Installation) -> dict[str, Settled]:
                 row[at] = row[at].replace(tzinfo=UTC)
             found[name].lines.append(Line(**row))
         else:
-            kept = ("billing_period", "line_type", "charge_code", "net_amount", "tax_category")
+            kept = ["billing_period", "line_type", "charge_code", "net_amount", "tax_category"]
+            kept += ["last_day"]
             found[name].lines.append(
                 Line(price_id="", **{column: row[column] for column in kept})
             )

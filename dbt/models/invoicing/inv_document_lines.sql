@@ -194,9 +194,7 @@ select
     lines.adjusted_billing_period,
     customers.country_code,
     customers.tax_treatment,
-    -- The supply of a period is taxed at the rate of its last day.
-    cast({{ utc_to_local("lines.line_to_at - interval '1' second", 'customers.timezone') }} as date)
-        as tax_date
+    {{ tax_date('lines.line_to_at', 'customers.timezone') }} as tax_date
 from lines
 inner join customers
     on lines.customer_id = customers.customer_id

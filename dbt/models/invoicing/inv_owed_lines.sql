@@ -22,9 +22,7 @@ commitment_lines as (
 
 discount_lines as (
 
-    select *, 1 as discount_order from {{ ref('inv_percentage_discounts') }}
-    union all
-    select *, 2 as discount_order from {{ ref('inv_fixed_discounts') }}
+    select * from {{ ref('inv_discount_lines') }}
 
 ),
 

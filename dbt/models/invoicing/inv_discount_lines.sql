@@ -1,0 +1,127 @@
+-- Grain: one row per discount, term, billing period, charge, tax category and span of tax rates.
+-- A discount is taxed like what it is taken from: where the rates change between two lines of a
+-- charge, it is shared out in proportion to them, and the last takes what rounding leaves.
+with
+
+discounts as (
+
+    select *, 1 as discount_order from {{ ref('inv_percentage_discounts') }}
+    union all
+    select *, 2 as discount_order from {{ ref('inv_fixed_discounts') }}
+
+),
+
+parts as (
+
+    select * from {{ ref('inv_discountable_parts') }}
+
+),
+
+currencies as (
+
+    select * from {{ ref('currencies') }}
+
+),
+
+matched as (
+
+    select
+        discounts.invoiced_customer_id,
+        discounts.currency_code,
+        discounts.billing_period,
+        discounts.subscription_id,
+        discounts.term_from_at,
+        discounts.charge_code,
+        discounts.charge_name,
+        discounts.discount_code,
+        discounts.discount_name,
+        discounts.discount_order,
+        discounts.exact_amount,
+        discounts.net_amount,
+        discounts.tax_category,
+        parts.line_from_at,
+        parts.line_to_at,
+        currencies.minor_units,
+        count(*) over (
+            partition by
+                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
+                discounts.billing_period, discounts.charge_code, discounts.tax_category
+        ) as part_count,
+        {{ as_money('sum(parts.discountable_amount) over (
+            partition by
+                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
+                discounts.billing_period, discounts.charge_code, discounts.tax_category
+        )') }} as whole_amount,
+        {{ as_money('sum(parts.discountable_amount) over (
+            partition by
+                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
+                discounts.billing_period, discounts.charge_code, discounts.tax_category
+            order by parts.line_to_at
+            rows between unbounded preceding and current row
+        )') }} as amount_so_far
+
+    from discounts
+    inner join parts
+        on discounts.subscription_id = parts.subscription_id
+        and discounts.term_from_at = parts.term_from_at
+        and discounts.billing_period = parts.billing_period
+        and discounts.charge_code = parts.charge_code
+        and coalesce(discounts.tax_category, '') = coalesce(parts.tax_category, '')
+    left join currencies
+        on discounts.currency_code = currencies.currency_code
+
+),
+
+shared as (
+
+    select
+        *,
+        -- Charges of both signs, as usage and its reversal, may add up to less than a part.
+        case
+            when part_count = 1 then net_amount
+            else {{ as_money(
+                sign_of('net_amount') ~ ' * ' ~ sign_of('amount_so_far') ~ ' * '
+                ~ sign_of('whole_amount') ~ ' * '
+                ~ whole_share('abs(net_amount)', 'abs(amount_so_far)', 'abs(whole_amount)',
+                    'minor_units')
+            ) }}
+        end as taken_so_far_amount
+
+    from matched
+
+),
+
+parted as (
+
+    select
+        *,
+        {{ as_money('taken_so_far_amount - coalesce(lag(taken_so_far_amount) over (
+            partition by
+                discount_code, subscription_id, term_from_at, billing_period, charge_code,
+                tax_category
+            order by line_to_at
+        ), 0)') }} as taken_amount
+
+    from shared
+
+)
+
+select
+    invoiced_customer_id,
+    currency_code,
+    billing_period,
+    subscription_id,
+    term_from_at,
+    charge_code,
+    charge_name,
+    discount_code,
+    discount_name,
+    discount_order,
+    line_from_at,
+    line_to_at,
+    case when part_count = 1 then exact_amount else {{ as_amount('taken_amount') }} end
+        as exact_amount,
+    taken_amount as net_amount,
+    tax_category
+from parted
+where taken_amount <> 0
