@@ -154,6 +154,24 @@ def negotiated_for_all_values(case: Case) -> None:
 
 
 @golden
+def negotiated_for_all_values_and_for_one(case: Case) -> None:
+    """Of two deals the one that says more goes first, whichever is written first: 5 and 2."""
+    case.price("per_unit", meter_code="calls", unit_price="1")
+    case.price("per_unit", meter_code="calls", unit_price="2", subscription_id=case.name)
+    case.price(
+        "per_unit",
+        meter_code="calls",
+        unit_price="5",
+        dimension_filter="to=eu",
+        subscription_id=case.name,
+    )
+    call(case, "eu", "60")
+    call(case, "us", "60")
+    case.owes("60", "300", "300.00", dimension_values='{"to": "eu"}')
+    case.owes("60", "120", "120.00", dimension_values='{"to": "us"}')
+
+
+@golden
 def allowance_per_value(case: Case) -> None:
     """100 of each value are free: eu 120 - 100 = 20 x 1, us none of its 60."""
     case.price(

@@ -28,7 +28,6 @@ from tests.oracle.lives import (
     discounted,
     last_day,
     periods,
-    window,
 )
 
 # Code and percentage by country and category, from one day until another; a category without
@@ -95,16 +94,19 @@ def plain(life: Life, line_type: str, part: Charged, net: Decimal) -> Line:
 def bound_lines(life: Life, part: Charged, lines: list[Line]) -> list[Line]:
     """Maximum and then minimum of one charge or filter in a period, by days (rule 7)."""
     places, days = MINOR_UNITS[life.currency], part.period.end_day - part.period.first_day
-    least, most, capped = Fraction(0), None, Fraction(0)
+    capped_ids: set[str] = set()
+    least, most = Fraction(0), None
     total = sum((Fraction(line.net_amount) for line in lines), Fraction(0))
-    for name, price in part.prices.items():
-        if not (span := window(life, part.term, price, part.period)):
-            continue
-        share = Fraction(active_days(life, *span), days.days)
+    for held in part.held:
+        price, share = held.price, Fraction(active_days(life, *held.span), days.days)
         least += share * Fraction(price.minimum or 0)
         if price.maximum is not None:
             most = (most or Fraction(0)) + share * Fraction(price.maximum)
-            capped += sum(Fraction(line.net_amount) for line in lines if line.price_id == name)
+            capped_ids.add(held.name)
+    capped = sum(
+        (Fraction(line.net_amount) for line in lines if line.price_id in capped_ids),
+        Fraction(0),
+    )
     found = []
     if most is not None and capped > most:
         found.append(plain(life, "maximum", part, quantize(most - capped, places)))

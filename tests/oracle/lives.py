@@ -85,7 +85,10 @@ class Price:
 
 @dataclass(frozen=True)
 class Charge:
-    """A fee where it has no meter; prices by filter, of which "" takes the rest."""
+    """A fee where it has no meter; prices by filter, of which "" takes the rest.
+
+    Negotiated prices have a filter as well and hold from one date to another.
+    """
 
     meter: str | None
     interval: str | None
@@ -93,6 +96,7 @@ class Charge:
     is_prorated: bool
     category: str
     scopes: tuple[tuple[str, tuple[Price, ...]], ...]
+    negotiated: tuple[tuple[str, Price], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -324,6 +328,69 @@ def window(
     return (start, end) if start < end else None
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A price under its name, of a plan or negotiated."""
+
+    name: str
+    scope: str
+    price: Price
+    is_negotiated: bool
+
+
+@dataclass(frozen=True)
+class Held:
+    """A price in a span in which it holds."""
+
+    name: str
+    price: Price
+    span: tuple[datetime, datetime]
+
+
+def offers_of(term: Term, code: str, charge: Charge) -> list[Offer]:
+    """All prices of a charge in the order in which they are written."""
+    prices = [(scope, price, False) for scope, prices in charge.scopes for price in prices]
+    prices += [(scope, price, True) for scope, price in charge.negotiated]
+    return [
+        Offer(f"p{term.plan}-{code}-{number}", *each) for number, each in enumerate(prices, 1)
+    ]
+
+
+def holder(scope: str, offers: list[Offer]) -> Offer | None:
+    """Of offers that are valid at once the one of a filter: what is negotiated goes first.
+
+    Without a filter it replaces the whole charge, but not what else is negotiated.
+    """
+    own = sorted((o for o in offers if o.scope == scope), key=lambda o: not o.is_negotiated)
+    if not own or own[0].is_negotiated:
+        return own[0] if own else None
+    replaces_all = any(o.is_negotiated and not o.scope for o in offers)
+    return None if replaces_all else own[0]
+
+
+def valid_at(
+    life: Life, term: Term, offers: list[Offer], period: Period, at: datetime
+) -> list[Offer]:
+    """Offers that are valid at an instant of a period."""
+    spans = ((offer, window(life, term, offer.price, period)) for offer in offers)
+    return [offer for offer, span in spans if span and span[0] <= at < span[1]]
+
+
+def held_prices(
+    life: Life, term: Term, offers: list[Offer], scope: str, period: Period
+) -> list[Held]:
+    """Prices of a filter in a period, one after the other; one may come back."""
+    spans = [span for o in offers if (span := window(life, term, o.price, period))]
+    found: list[Held] = []
+    for start, end in itertools.pairwise(sorted({bound for span in spans for bound in span})):
+        offer = holder(scope, valid_at(life, term, offers, period, start))
+        if offer and found and (found[-1].name, found[-1].span[1]) == (offer.name, start):
+            start = found.pop().span[0]
+        if offer:
+            found.append(Held(offer.name, offer.price, (start, end)))
+    return found
+
+
 # --- quantities ---------------------------------------------------------------------------
 
 
@@ -348,14 +415,21 @@ def dimension_values(life: Life, meter: str, event: Event) -> dict[str, str | No
     return {name: found[name] for name in METERS[meter]}
 
 
-def is_taken(scope: str, scopes: list[str], values: dict[str, str | None]) -> bool:
+def is_taken(scope: str, offers: list[Offer], values: dict[str, str | None]) -> bool:
     """Whether a filter takes usage: its own value, or what no other filter has."""
     wanted = {f"{name}={value}" for name, value in values.items()}
-    return scope in wanted if scope else not wanted & set(scopes)
+    others = {offer.scope for offer in offers if holder(offer.scope, offers)}
+    return scope in wanted if scope else not wanted & others
 
 
 def used(
-    life: Life, charge: Charge, scope: str, span: tuple[datetime, datetime]
+    life: Life,
+    term: Term,
+    charge: Charge,
+    offers: list[Offer],
+    scope: str,
+    span: tuple[datetime, datetime],
+    period: Period,
 ) -> dict[str, list[Fraction]]:
     """Quantities of the events in a span by dimension values; no usage has none."""
     assert charge.meter
@@ -368,7 +442,8 @@ def used(
         ):
             continue
         values = dimension_values(life, charge.meter, event)
-        if is_taken(scope, [name for name, _ in charge.scopes], values):
+        valid = valid_at(life, term, offers, period, event.at)
+        if is_taken(scope, valid, values):
             found.setdefault(json.dumps(values), []).append(Fraction(event.quantity))
     return found or {"{}": []}
 
@@ -387,7 +462,13 @@ def held_hours(life: Life, span: tuple[datetime, datetime]) -> Fraction:
 
 
 def quantities(
-    life: Life, charge: Charge, scope: str, span: tuple[datetime, datetime], period: Period
+    life: Life,
+    term: Term,
+    charge: Charge,
+    offers: list[Offer],
+    scope: str,
+    span: tuple[datetime, datetime],
+    period: Period,
 ) -> dict[str, list[Fraction]]:
     """What a price is asked for, by dimension values, event by event where they add up."""
     if charge.meter == "held":
@@ -396,27 +477,13 @@ def quantities(
             whole = midnight(period.end_day, life.zone) - midnight(period.first_day, life.zone)
             hours /= Fraction(whole // INSTANT, 3600 * 10**6)
         return {"{}": [Fraction(quantize(hours, 12))]}
-    found = used(life, charge, scope, span)
+    found = used(life, term, charge, offers, scope, span, period)
     if charge.meter == "biggest":
         return {values: [max(events, default=Fraction(0))] for values, events in found.items()}
     return found
 
 
 # --- charges ------------------------------------------------------------------------------
-
-
-def fee_shares(
-    life: Life, term: Term, charge: Charge, period: Period
-) -> Iterator[tuple[int, Price, tuple[datetime, datetime], Fraction]]:
-    """Prices of a fee in a period with the share that is owed of each."""
-    ((_, prices),) = charge.scopes
-    whole = (period.end_day - period.first_day).days
-    for number, price in enumerate(prices, 1):
-        span = window(life, term, price, period)
-        if span and charge.is_prorated:
-            yield number, price, span, Fraction(active_days(life, *span), whole)
-        elif span and span[0] == period.owed_from:
-            yield number, price, (span[0], period.ends_at), Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -442,7 +509,7 @@ class Charged:
     term: Term
     charge: Charge
     charge_code: str
-    prices: dict[str, Price]
+    held: tuple[Held, ...]
     billing_period: str
     period: Period
     owed: tuple[Owed, ...]
@@ -472,42 +539,43 @@ def owed_for_usage(
     life: Life,
     term: Term,
     charge: Charge,
+    offers: list[Offer],
     scope: str,
-    prices: dict[str, Price],
     period: Period,
     extra: Fraction,
 ) -> Iterator[Owed]:
     """Usage of a period, price after price; the allowance is counted over all of them."""
     used_before: dict[str, Fraction] = {}
-    for name, price in prices.items():
-        span = window(life, term, price, period)
-        if not span or is_paused_throughout(life, *span):
+    for held in held_prices(life, term, offers, scope, period):
+        price, span = held.price, held.span
+        if is_paused_throughout(life, *span):
             continue
-        for values, events in quantities(life, charge, scope, span, period).items():
+        found = quantities(life, term, charge, offers, scope, span, period)
+        for values, events in found.items():
             total, before = sum(events, Fraction(0)), used_before.get(values, Fraction(0))
             free = max(Fraction(price.version.included) + extra - before, Fraction(0))
             amount = price_of(price.version, total, free)
             if price.version.event_bounds:
                 amount = by_event(price.version, events)
             used_before[values] = before + total
-            yield Owed(name, span, values, total, amount)
+            yield Owed(held.name, span, values, total, amount)
 
 
 def owed_for_fee(
-    life: Life, term: Term, charge: Charge, prices: dict[str, Price], period: Period
+    life: Life, term: Term, charge: Charge, offers: list[Offer], period: Period
 ) -> Iterator[Owed]:
     """A fee by the days of its prices, or once at the price with which the period starts."""
     days = (period.end_day - period.first_day).days
-    for name, price in prices.items():
-        span = window(life, term, price, period)
-        share = Fraction(1)
-        if span and charge.is_prorated:
+    for held in held_prices(life, term, offers, "", period):
+        span, share = held.span, Fraction(1)
+        if charge.is_prorated:
             share = Fraction(active_days(life, *span), days)
-        elif span and span[0] == period.owed_from:
+        elif span[0] == period.owed_from:
             span = period.owed_from, period.ends_at
         else:
             continue
-        yield Owed(name, span, "{}", share, share * Fraction(price.version.unit_price))
+        amount = share * Fraction(held.price.version.unit_price)
+        yield Owed(held.name, span, "{}", share, amount)
 
 
 def charged(life: Life) -> Iterator[Charged]:
@@ -525,12 +593,10 @@ def charged(life: Life) -> Iterator[Charged]:
                 if is_paused_throughout(life, period.owed_from, period.ends_at):
                     continue
                 extra = free_units(life, term.plan, code, month)
-                names = (f"p{term.plan}-{code}-{number}" for number in itertools.count(1))
-                for scope, versions in charge.scopes:
-                    prices = {
-                        name: price for price, name in zip(versions, names, strict=False)
-                    }
-                    found = owed_for_usage(life, term, charge, scope, prices, period, extra)
+                offers = offers_of(term, code, charge)
+                for scope in dict.fromkeys(offer.scope for offer in offers):
+                    found = owed_for_usage(life, term, charge, offers, scope, period, extra)
                     if not charge.meter:
-                        found = owed_for_fee(life, term, charge, prices, period)
-                    yield Charged(term, charge, code, prices, month, period, tuple(found))
+                        found = owed_for_fee(life, term, charge, offers, period)
+                    held = held_prices(life, term, offers, scope, period)
+                    yield Charged(term, charge, code, tuple(held), month, period, tuple(found))

@@ -1,9 +1,9 @@
 """Whole lives of subscriptions, billed by the SQL and by a second reading of the rules.
 
-What belongs here: made-up customers with trials, pauses, plan changes, phases, fees in
-advance, periods of several lengths, bands of size and local time, and levels, combined at
-random. All of them are billed by one build; every line and invoice is compared to the last
-digit. The second reading is lives.py and deals.py.
+What belongs here: made-up customers with trials, pauses, plan changes, phases, negotiated
+prices, fees in advance, periods of several lengths, bands of size and local time, levels and
+taxes that change, combined at random. All of them are billed by one build; every line and
+invoice is compared to the last digit. The second reading is lives.py and deals.py.
 """
 
 from __future__ import annotations
@@ -102,15 +102,34 @@ def scopes(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> Any:
 
 
 @st.composite
+def negotiated(draw: st.DrawFn, meter: str | None, names: list[str]) -> Any:
+    """Prices from one date to another, in place of a filter or of the whole charge."""
+    found = []
+    for name in draw(st.lists(st.sampled_from(["", *names]), max_size=2, unique=True)):
+        start = draw(DAYS)
+        length = draw(st.none() | st.integers(1, 150))
+        (price, *_) = draw(prices(meter, True))
+        version = replace(
+            price.version,
+            starts_on=start,
+            ends_on=start + timedelta(days=length) if length else None,
+        )
+        found.append((name, Price(version)))
+    return tuple(found)
+
+
+@st.composite
 def charges(draw: st.DrawFn) -> Charge:
     meter = draw(st.sampled_from([None, None, *METERS]))
     interval = draw(st.none() | st.none() | st.sampled_from(INTERVALS))
     is_prorated = meter in (None, "held") and draw(st.booleans())
     is_in_advance = meter is None and draw(st.booleans())
     category = draw(st.sampled_from(("standard", "reduced", "")))
-    return Charge(
-        meter, interval, is_in_advance, is_prorated, category, draw(scopes(meter, True))
+    sold = draw(scopes(meter, True))
+    special = (
+        draw(negotiated(meter, [name for name, _ in sold])) if draw(st.booleans()) else ()
     )
+    return Charge(meter, interval, is_in_advance, is_prorated, category, sold, special)
 
 
 @st.composite
@@ -279,11 +298,17 @@ def text(value: Decimal | date | None) -> str:
 
 
 def write_price(
-    world: Scenario, plan: str, code: str, charge: Charge, scope: str, price: Price
+    world: Scenario,
+    plan: str,
+    code: str,
+    charge: Charge,
+    scope: str,
+    price: Price,
+    subscription: str = "",
 ) -> None:
     """State a version in the columns of the contract."""
     version = price.version
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = {"subscription_id": subscription}
     if charge.meter:
         columns |= {"meter_code": charge.meter, "dimension_filter": scope}
     if not version.tiers:
@@ -375,6 +400,9 @@ def write_life(world: Scenario, name: str, life: Life) -> None:
                 for price in versions:
                     code = f"charge{place}"
                     write_price(world, f"{name}-p{number}", code, charge, scope, price)
+            for scope, price in charge.negotiated:
+                plan_code, code = f"{name}-p{number}", f"charge{place}"
+                write_price(world, plan_code, code, charge, scope, price, name)
     for term in life.terms:
         world.subscription(
             name,

@@ -1,6 +1,7 @@
 -- Grain: one row per term, charge, dimension filter and span in which one price version holds.
 -- A negotiated price replaces the plan's charge while it is valid; before and after, the plan's
--- own price holds. One with a filter replaces the price of that filter, one without all of them.
+-- own price holds. One with a filter replaces the price of that filter, one without all of them
+-- but those that are negotiated as well.
 -- A phase is counted in months from the start of the term; the end of a trial cuts a window.
 with
 
@@ -144,7 +145,10 @@ chosen as (
             partition by
                 spans.subscription_id, spans.term_from_at, spans.charge_code,
                 spans.filter_text, spans.bound_at
-            order by offers.preference, offers.price_id
+            order by
+                offers.preference,
+                case when offers.is_own_filter then 0 else 1 end,
+                offers.price_id
         ) as choice
 
     from spans
