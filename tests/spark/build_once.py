@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dagster_project.lib.dbt_run import run_dbt
-from dagster_project.lib.spark_session import ONE_COMPILER, write_spark_conf
+from dagster_project.lib.spark_session import write_spark_conf
 
 # Writing and compiling code takes longer than what it then does to a handful of rows.
 FEW_ROWS = {
@@ -21,7 +21,7 @@ FEW_ROWS = {
 if __name__ == "__main__":
     project, warehouse, conf = map(Path, sys.argv[1:4])
     select = [argument for model in sys.argv[4:] for argument in ("--select", f"+{model}")]
-    write_spark_conf(conf, warehouse, "local[2]", "1g", ONE_COMPILER, FEW_ROWS)
+    write_spark_conf(conf, warehouse, "local[2]", "1g", FEW_ROWS)
     run_dbt(
         ["build", "--exclude-resource-types", "test", "unit_test", *select],
         project,
