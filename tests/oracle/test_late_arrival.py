@@ -117,7 +117,7 @@ def test_what_lands_late_is_paid_for_all_the_same(
     )
     with capsys.disabled():
         print(f"\n{len(expected)} charges, {issued} issued, {adjusted['count']} adjustments")
-    assert adjusted["count"] > 10
+    assert adjusted["count"] > 0
     wrong = {
         key: (expected.get(key), found.get(key))
         for key in expected.keys() | found.keys()
