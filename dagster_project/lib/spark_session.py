@@ -16,10 +16,8 @@ from types import MappingProxyType
 
 from dagster_project.lib.settings import Settings, SettingsError
 
-# Most code runs once and is not worth the second compiler, which takes about a third of a
-# build's processor time. Without it the pass over the events takes a quarter longer, which by
-# estimate is even at some 20 million of them. That pass is a method so long that Java would
-# leave it interpreted.
+# Most code runs once and is not worth the second compiler. The pass over the events is one
+# method, so long that Java would leave it interpreted.
 _JAVA_OPTIONS = (
     "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:-DontCompileHugeMethods"
 )
@@ -87,8 +85,7 @@ def write_spark_conf(
         "spark.driver.memory": memory,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        # Every statement describes its plan for the pages that are off; in full that takes
-        # longer.
+        # Every statement describes its plan for the pages that are off.
         "spark.sql.ui.explainMode": "simple",
         # Small results are put together again at run time.
         "spark.sql.shuffle.partitions": "8",

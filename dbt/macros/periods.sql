@@ -23,8 +23,8 @@
 {% macro duckdb__utc_to_local(instant, timezone) %}timezone({{ timezone }}, timezone('UTC', {{ instant }})){% endmacro %}
 {% macro spark__utc_to_local(instant, timezone) %}convert_timezone('UTC', {{ timezone }}, {{ instant }}){% endmacro %}
 
--- The supply of a period is taxed at the rate of its last day.
-{% macro tax_date(line_to_at, timezone) %}cast({{ utc_to_local(line_to_at ~ " - interval '1' second", timezone) }} as date){% endmacro %}
+-- The last day of a span, whose rates of tax and exchange are those of what is owed for it.
+{% macro last_local_date(to_at, timezone) %}cast({{ utc_to_local(to_at ~ " - interval '1' second", timezone) }} as date){% endmacro %}
 
 -- A bare date is local midnight of the customer; with a time it is an instant, UTC without zone.
 {% macro bound_to_instant(text, timezone) %}
@@ -52,6 +52,16 @@
 {% macro days_between(from_date, to_date) %}{{ adapter.dispatch('days_between', 'meterhouse')(from_date, to_date) }}{% endmacro %}
 {% macro duckdb__days_between(from_date, to_date) %}date_diff('day', {{ from_date }}, {{ to_date }}){% endmacro %}
 {% macro spark__days_between(from_date, to_date) %}cast(datediff({{ to_date }}, {{ from_date }}) as bigint){% endmacro %}
+
+-- The day on which a span begins counts, the day on which it ends does not.
+{% macro local_days_between(from_at, to_at, timezone) -%}
+    {{ days_between(
+        'cast(' ~ utc_to_local(from_at, timezone) ~ ' as date)',
+        'cast(' ~ utc_to_local(to_at, timezone) ~ ' as date)'
+    ) }}
+{%- endmacro %}
+
+{% macro interval_months(billing_interval) %}case {{ billing_interval }} when 'quarter' then 3 when 'year' then 12 else 1 end{% endmacro %}
 
 {% macro months_between(from_date, to_date) %}{{ adapter.dispatch('months_between', 'meterhouse')(from_date, to_date) }}{% endmacro %}
 {% macro duckdb__months_between(from_date, to_date) %}date_diff('month', {{ from_date }}, {{ to_date }}){% endmacro %}

@@ -86,18 +86,18 @@ class Life:
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Power fails at every step; then a person issues while the schedule does."""
     installation = prepare(tmp_path_factory.mktemp("life"), tiny())
-    bill, issue = (
-        lambda command=command: start(installation, command, "--period", "2026-01")
-        for command in ("bill", "issue")
-    )
+
+    def begin(command: str) -> subprocess.Popen[str]:
+        return start(installation, command, "--period", "2026-01")
+
     kill_at(start(installation, "ingest"), "landed files")
     outcomes = {"ingest": run(installation, "ingest")}
     # The first leaves a half-made warehouse, the others an issue without documents or copy.
-    kill_at(bill(), "dbt build")
-    outcomes["bill"] = finish(bill())
+    kill_at(begin("bill"), "dbt build")
+    outcomes["bill"] = finish(begin("bill"))
     for step in ("invoice documents", "published marts"):
-        kill_at(issue(), step)
-    both = [issue(), issue()]
+        kill_at(begin("issue"), step)
+    both = [begin("issue"), begin("issue")]
     while all(process.poll() is None for process in both):
         time.sleep(0.1)
     outputs = [installation.folder / name for name in ("documents", "published")]

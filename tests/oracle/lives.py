@@ -347,6 +347,17 @@ class Held:
     span: tuple[datetime, datetime]
 
 
+@dataclass(frozen=True)
+class Sale:
+    """A charge of a term in one of its periods, and all of its prices."""
+
+    life: Life
+    term: Term
+    charge: Charge
+    offers: list[Offer]
+    period: Period
+
+
 def offers_of(term: Term, code: str, charge: Charge) -> list[Offer]:
     """All prices of a charge in the order in which they are written."""
     prices = [(scope, price, False) for scope, prices in charge.scopes for price in prices]
@@ -368,22 +379,22 @@ def holder(scope: str, offers: list[Offer]) -> Offer | None:
     return None if replaces_all else own[0]
 
 
-def valid_at(
-    life: Life, term: Term, offers: list[Offer], period: Period, at: datetime
-) -> list[Offer]:
-    """Offers that are valid at an instant of a period."""
-    spans = ((offer, window(life, term, offer.price, period)) for offer in offers)
+def valid_at(sale: Sale, at: datetime) -> list[Offer]:
+    """Offers that are valid at an instant of the period."""
+    spans = (
+        (offer, window(sale.life, sale.term, offer.price, sale.period))
+        for offer in sale.offers
+    )
     return [offer for offer, span in spans if span and span[0] <= at < span[1]]
 
 
-def held_prices(
-    life: Life, term: Term, offers: list[Offer], scope: str, period: Period
-) -> list[Held]:
-    """Prices of a filter in a period, one after the other; one may come back."""
-    spans = [span for o in offers if (span := window(life, term, o.price, period))]
+def held_prices(sale: Sale, scope: str) -> list[Held]:
+    """Prices of a filter in the period, one after the other; one may come back."""
+    windows = (window(sale.life, sale.term, o.price, sale.period) for o in sale.offers)
+    spans = [span for span in windows if span]
     found: list[Held] = []
     for start, end in itertools.pairwise(sorted({bound for span in spans for bound in span})):
-        offer = holder(scope, valid_at(life, term, offers, period, start))
+        offer = holder(scope, valid_at(sale, start))
         if offer and found and (found[-1].name, found[-1].span[1]) == (offer.name, start):
             start = found.pop().span[0]
         if offer:
@@ -422,28 +433,19 @@ def is_taken(scope: str, offers: list[Offer], values: dict[str, str | None]) -> 
     return scope in wanted if scope else not wanted & others
 
 
-def used(
-    life: Life,
-    term: Term,
-    charge: Charge,
-    offers: list[Offer],
-    scope: str,
-    span: tuple[datetime, datetime],
-    period: Period,
-) -> dict[str, list[Fraction]]:
+def used(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> dict[str, list[Fraction]]:
     """Quantities of the events in a span by dimension values; no usage has none."""
-    assert charge.meter
+    assert sale.charge.meter
     found: dict[str, list[Fraction]] = {}
-    for event in life.events:
+    for event in sale.life.events:
         if (
             event.is_level
             or not span[0] <= event.at < span[1]
-            or not is_active(life, event.at)
+            or not is_active(sale.life, event.at)
         ):
             continue
-        values = dimension_values(life, charge.meter, event)
-        valid = valid_at(life, term, offers, period, event.at)
-        if is_taken(scope, valid, values):
+        values = dimension_values(sale.life, sale.charge.meter, event)
+        if is_taken(scope, valid_at(sale, event.at), values):
             found.setdefault(json.dumps(values), []).append(Fraction(event.quantity))
     return found or {"{}": []}
 
@@ -462,23 +464,18 @@ def held_hours(life: Life, span: tuple[datetime, datetime]) -> Fraction:
 
 
 def quantities(
-    life: Life,
-    term: Term,
-    charge: Charge,
-    offers: list[Offer],
-    scope: str,
-    span: tuple[datetime, datetime],
-    period: Period,
+    sale: Sale, scope: str, span: tuple[datetime, datetime]
 ) -> dict[str, list[Fraction]]:
     """What a price is asked for, by dimension values, event by event where they add up."""
-    if charge.meter == "held":
-        hours = held_hours(life, span)
-        if charge.is_prorated:
-            whole = midnight(period.end_day, life.zone) - midnight(period.first_day, life.zone)
+    if sale.charge.meter == "held":
+        hours = held_hours(sale.life, span)
+        if sale.charge.is_prorated:
+            days, zone = (sale.period.first_day, sale.period.end_day), sale.life.zone
+            whole = midnight(days[1], zone) - midnight(days[0], zone)
             hours /= Fraction(whole // INSTANT, 3600 * 10**6)
         return {"{}": [Fraction(quantize(hours, 12))]}
-    found = used(life, term, charge, offers, scope, span, period)
-    if charge.meter == "biggest":
+    found = used(sale, scope, span)
+    if sale.charge.meter == "biggest":
         return {values: [max(events, default=Fraction(0))] for values, events in found.items()}
     return found
 
@@ -535,22 +532,14 @@ class Charged:
         return [line for line in found if line.net_amount]
 
 
-def owed_for_usage(
-    life: Life,
-    term: Term,
-    charge: Charge,
-    offers: list[Offer],
-    scope: str,
-    period: Period,
-    extra: Fraction,
-) -> Iterator[Owed]:
+def owed_for_usage(sale: Sale, scope: str, extra: Fraction) -> Iterator[Owed]:
     """Usage of a period, price after price; the allowance is counted over all of them."""
     used_before: dict[str, Fraction] = {}
-    for held in held_prices(life, term, offers, scope, period):
+    for held in held_prices(sale, scope):
         price, span = held.price, held.span
-        if is_paused_throughout(life, *span):
+        if is_paused_throughout(sale.life, *span):
             continue
-        found = quantities(life, term, charge, offers, scope, span, period)
+        found = quantities(sale, scope, span)
         for values, events in found.items():
             total, before = sum(events, Fraction(0)), used_before.get(values, Fraction(0))
             free = max(Fraction(price.version.included) + extra - before, Fraction(0))
@@ -561,15 +550,14 @@ def owed_for_usage(
             yield Owed(held.name, span, values, total, amount)
 
 
-def owed_for_fee(
-    life: Life, term: Term, charge: Charge, offers: list[Offer], period: Period
-) -> Iterator[Owed]:
+def owed_for_fee(sale: Sale) -> Iterator[Owed]:
     """A fee by the days of its prices, or once at the price with which the period starts."""
+    period = sale.period
     days = (period.end_day - period.first_day).days
-    for held in held_prices(life, term, offers, "", period):
+    for held in held_prices(sale, ""):
         span, share = held.span, Fraction(1)
-        if charge.is_prorated:
-            share = Fraction(active_days(life, *span), days)
+        if sale.charge.is_prorated:
+            share = Fraction(active_days(sale.life, *span), days)
         elif span[0] == period.owed_from:
             span = period.owed_from, period.ends_at
         else:
@@ -593,10 +581,12 @@ def charged(life: Life) -> Iterator[Charged]:
                 if is_paused_throughout(life, period.owed_from, period.ends_at):
                     continue
                 extra = free_units(life, term.plan, code, month)
-                offers = offers_of(term, code, charge)
-                for scope in dict.fromkeys(offer.scope for offer in offers):
-                    found = owed_for_usage(life, term, charge, offers, scope, period, extra)
-                    if not charge.meter:
-                        found = owed_for_fee(life, term, charge, offers, period)
-                    held = held_prices(life, term, offers, scope, period)
+                sale = Sale(life, term, charge, offers_of(term, code, charge), period)
+                for scope in dict.fromkeys(offer.scope for offer in sale.offers):
+                    found = (
+                        owed_for_usage(sale, scope, extra)
+                        if charge.meter
+                        else owed_for_fee(sale)
+                    )
+                    held = held_prices(sale, scope)
                     yield Charged(term, charge, code, tuple(held), month, period, tuple(found))

@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.harness import Scenario, build
@@ -29,6 +28,7 @@ from tests.oracle.bills import (
     periods,
     quantize,
 )
+from tests.oracle.made_up import made_up, text
 from tests.oracle.test_oracle import customers, write_customer
 
 CUSTOMERS = 250
@@ -198,32 +198,26 @@ def agreements(draw: st.DrawFn) -> tuple[Customer, Agreement]:
     )
 
 
-def made_up_agreements() -> list[tuple[Customer, Agreement]]:
-    """The same ones every time."""
-    made: list[tuple[Customer, Agreement]] = []
+def agreement_world(made: dict[str, tuple[Customer, Agreement]]) -> Scenario:
+    """All of the agreements by their customers' names."""
+    world = Scenario()
+    world.meter("used", "use")
+    world.meter("zoned", "use", dimensions="zone")
+    tax = {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
+    world.tax_rates.append(tax)
+    for name, (customer, agreed) in made.items():
+        write_agreement(world, name, customer, agreed)
+    return world
 
-    @settings(
-        max_examples=CUSTOMERS,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(agreements())
-    def collect(pair: tuple[Customer, Agreement]) -> None:
-        made.append(pair)
 
-    collect()
-    return list(dict.fromkeys(made))
+def made_up_agreements() -> dict[str, tuple[Customer, Agreement]]:
+    """Agreements by their customers' names."""
+    made = made_up(agreements(), CUSTOMERS)
+    return {f"c{number:03}": pair for number, pair in enumerate(made)}
 
 
 def write_agreement(world: Scenario, name: str, customer: Customer, agreed: Agreement) -> None:
     """State the agreement in the tables of the price book and of the accounts."""
-
-    def text(value: Decimal | None) -> str:
-        return "" if value is None else format(value, "f")
-
     before = len(world.prices)
     write_customer(world, name, customer)
     for row, (minimum, maximum) in zip(world.prices[before:], agreed.bounds, strict=True):
@@ -242,16 +236,12 @@ def write_agreement(world: Scenario, name: str, customer: Customer, agreed: Agre
 def test_the_sql_and_the_oracle_settle_the_same_amounts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = {f"c{number:03}": pair for number, pair in enumerate(made_up_agreements())}
-    world = Scenario()
-    world.meter("used", "use")
-    world.meter("zoned", "use", dimensions="zone")
-    tax = {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
-    world.tax_rates.append(tax)
-    for name, (customer, agreed) in made.items():
-        write_agreement(world, name, customer, agreed)
+    made = made_up_agreements()
     installation = build(
-        tmp_path / "data", world, dbt_folder=tmp_path / "dbt", period=LAST_PERIOD
+        tmp_path / "data",
+        agreement_world(made),
+        dbt_folder=tmp_path / "dbt",
+        period=LAST_PERIOD,
     )
     lines: dict[str, list[Line]] = {name: [] for name in made}
     for row in installation.rows(

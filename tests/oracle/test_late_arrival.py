@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Installation, Scenario, build
-from tests.oracle.test_agreement_oracle import made_up_agreements, write_agreement
-from tests.oracle.test_lifecycle_oracle import empty_world, made_up_lives, write_life
+from tests.oracle.test_agreement_oracle import agreement_world, made_up_agreements
+from tests.oracle.test_lifecycle_oracle import life_world, made_up_lives
 
 # Of a price that includes tax, what the customer pays is what has to agree.
 PAID = """
@@ -30,30 +30,13 @@ PAID = """
 """
 
 
-def agreements() -> Scenario:
-    """Bounds, discounts, tax and credit over three months."""
-    world = Scenario()
-    world.meter("used", "use")
-    world.meter("zoned", "use", dimensions="zone")
-    tax = {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
-    world.tax_rates.append(tax)
-    for number, (customer, agreed) in enumerate(made_up_agreements()):
-        write_agreement(world, f"c{number:03}", customer, agreed)
-    return world
-
-
-def lives() -> Scenario:
-    """Trials, pauses, plan changes, commitments and all periods over ten months."""
-    world = empty_world()
-    for name, life in made_up_lives().items():
-        write_life(world, name, life)
-    return world
-
-
 WORLDS = {
-    "agreements": (agreements, [["2026-01"], ["2026-02", "2026-03"]]),
+    "agreements": (
+        lambda: agreement_world(made_up_agreements()),
+        [["2026-01"], ["2026-02", "2026-03"]],
+    ),
     "lives": (
-        lives,
+        lambda: life_world(made_up_lives()),
         [
             ["2025-09", "2025-10", "2025-11", "2025-12"],
             ["2026-01", "2026-02", "2026-03"],

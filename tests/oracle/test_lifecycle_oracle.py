@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.harness import Installation, Scenario, build
@@ -43,6 +42,7 @@ from tests.oracle.lives import (
     Price,
     Term,
 )
+from tests.oracle.made_up import made_up, text, version_columns
 from tests.oracle.test_oracle import ZONES, chains, decimals
 
 LIVES = 200
@@ -273,28 +273,8 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 def made_up_lives() -> dict[str, Life]:
-    """The same ones every time."""
-    made: list[Life] = []
-
-    @settings(
-        max_examples=LIVES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(lives())
-    def collect(life: Life) -> None:
-        made.append(life)
-
-    collect()
-    return {f"c{number:03}": life for number, life in enumerate(dict.fromkeys(made))}
-
-
-def text(value: Decimal | date | None) -> str:
-    """As written in a table."""
-    return format(value, "f") if isinstance(value, Decimal) else str(value or "")
+    """Lives by their customers' names."""
+    return {f"c{number:03}": life for number, life in enumerate(made_up(lives(), LIVES))}
 
 
 def write_price(
@@ -307,29 +287,13 @@ def write_price(
     subscription: str = "",
 ) -> None:
     """State a version in the columns of the contract."""
-    version = price.version
     columns: dict[str, str] = {"subscription_id": subscription}
     if charge.meter:
         columns |= {"meter_code": charge.meter, "dimension_filter": scope}
-    if not version.tiers:
-        columns["unit_price"] = text(version.unit_price)
-    if version.model == "package":
-        columns["package_size"] = text(version.package_size)
-    if version.included:
-        columns["included_quantity"] = text(version.included)
-    if version.event_bounds:
-        names = ("event_fee", "event_minimum_amount", "event_maximum_amount")
-        columns |= dict(zip(names, map(text, version.event_bounds), strict=True))
     world.price(
         plan,
-        version.model,
+        price.version.model,
         charge=code,
-        tiers=[
-            tuple(map(text, (t.up_to, t.unit_price, t.flat_amount, t.package_size)))
-            for t in version.tiers
-        ],
-        valid_from=text(version.starts_on),
-        valid_to=text(version.ends_on),
         phase_from_month=price.phase[0] or "",
         phase_to_month=price.phase[1] or "",
         minimum_amount=text(price.minimum),
@@ -339,6 +303,7 @@ def write_price(
         billing_interval=charge.interval or "",
         tax_category=charge.category,
         **columns,
+        **version_columns(price.version),
     )
 
 
@@ -427,8 +392,8 @@ def write_life(world: Scenario, name: str, life: Life) -> None:
         )
 
 
-def empty_world() -> Scenario:
-    """Meters, bands and taxes, without customers."""
+def life_world(made: dict[str, Life]) -> Scenario:
+    """All of the lives, with the meters, bands and taxes that they share."""
     world = Scenario()
     for meter, dimensions in METERS.items():
         aggregation = {"biggest": "max", "held": "time_weighted"}.get(meter, "sum")
@@ -455,6 +420,8 @@ def empty_world() -> Scenario:
             row = {"tax_category": category, "country_code": country, "tax_code": code}
             row |= {"rate": text(rate), "valid_from": text(start), "valid_to": text(end)}
             world.tax_rates.append(row)
+    for name, life in made.items():
+        write_life(world, name, life)
     return world
 
 
@@ -510,12 +477,9 @@ def test_the_sql_and_the_oracle_bill_the_same_lives(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = made_up_lives()
-    world = empty_world()
-    for name, life in made.items():
-        write_life(world, name, life)
     installation = build(
         tmp_path / "data",
-        world,
+        life_world(made),
         dbt_folder=tmp_path / "dbt",
         period=LAST_PERIOD,
         loaded_at=LOADED_AT,

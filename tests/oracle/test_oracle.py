@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.harness import Scenario, build
@@ -27,6 +26,7 @@ from tests.oracle.bills import (
     bill,
     midnight,
 )
+from tests.oracle.made_up import made_up, text, version_columns
 
 CUSTOMERS = 450
 # In Beirut and Havana the clock skips a midnight in March; Casablanca changes in February.
@@ -163,41 +163,14 @@ def customers(draw: st.DrawFn) -> Customer:
     )
 
 
-def made_up_customers() -> list[Customer]:
-    """The same customers every time."""
-    made: list[Customer] = []
-
-    @settings(
-        max_examples=CUSTOMERS,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(customers())
-    def collect(customer: Customer) -> None:
-        made.append(customer)
-
-    collect()
-    return list(dict.fromkeys(made))
-
-
 def write_customer(world: Scenario, name: str, customer: Customer) -> None:
     """State the customer in the rows of the contract."""
-
-    def text(value: Decimal) -> str:
-        return format(value, "f")
-
-    def day(value: date | None) -> str:
-        return value.isoformat() if value else ""
-
     world.plan(name, customer.currency)
     world.customer(name, timezone=customer.zone, currency_code=customer.currency)
     world.subscription(
         name,
-        started_at=day(customer.starts_on),
-        ended_at=day(customer.ends_on),
+        started_at=text(customer.starts_on),
+        ended_at=text(customer.ends_on),
         billing_anchor=customer.anchor,
     )
     for number, charge in enumerate(customer.charges):
@@ -207,33 +180,13 @@ def write_customer(world: Scenario, name: str, customer: Customer) -> None:
                 if pattern is not None:
                     columns["meter_code"] = "zoned"
                     columns["dimension_filter"] = f"zone={pattern}" if pattern else ""
-                if not version.tiers:
-                    columns["unit_price"] = text(version.unit_price)
-                if version.model == "package":
-                    columns["package_size"] = text(version.package_size)
-                if version.included:
-                    columns["included_quantity"] = text(version.included)
-                if version.event_bounds:
-                    names = ("event_fee", "event_minimum_amount", "event_maximum_amount")
-                    bounds = map(text, version.event_bounds)
-                    columns |= dict(zip(names, bounds, strict=True))
                 world.price(
                     name,
                     version.model,
                     charge=f"charge{number}",
                     prorated=str(charge.is_prorated).lower(),
-                    valid_from=day(version.starts_on),
-                    valid_to=day(version.ends_on),
-                    tiers=[
-                        (
-                            "" if t.up_to is None else text(t.up_to),
-                            text(t.unit_price),
-                            text(t.flat_amount),
-                            "" if t.package_size is None else text(t.package_size),
-                        )
-                        for t in version.tiers
-                    ],
                     **columns,
+                    **version_columns(version),
                 )
     for number, (at, quantity, place) in enumerate(customer.usage):
         world.event(
@@ -248,7 +201,7 @@ def write_customer(world: Scenario, name: str, customer: Customer) -> None:
 def test_the_sql_and_the_oracle_send_the_same_bills(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = {f"c{number:03}": c for number, c in enumerate(made_up_customers())}
+    made = {f"c{number:03}": c for number, c in enumerate(made_up(customers(), CUSTOMERS))}
     world = Scenario()
     world.meter("used", "use")
     world.meter("zoned", "use", dimensions="zone")

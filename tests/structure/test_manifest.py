@@ -172,7 +172,8 @@ def test_money_and_quantities_are_decimals_of_the_named_types(models: list[Any])
     """One amount in a narrower type would lose places that the next one needs."""
     types = {"quantity": "(38, 12)", "exact_amount": "(38, 24)", "unit_price": "(26, 12)"}
     types |= {"flat_amount": "(26, 12)", "tax_rate": "(26, 12)"}
-    # Bounds of the price book are prices, not money.
+    # What the price book says is a price, not money.
+    types |= {"commitment_amount": "(26, 12)"}
     types |= {"event_minimum_amount": "(26, 12)", "event_maximum_amount": "(26, 12)"}
     wrong = []
     for node in models:

@@ -27,20 +27,6 @@ terms as (
 ),
 
 -- A fee in advance or of a longer period lies outside of the period that its invoice is for.
-periods as (
-
-    select
-        *,
-        row_number() over (
-            partition by subscription_id, term_from_at, billing_period
-            order by to_at asc, from_at desc
-        ) as length_rank
-
-    from {{ ref('met_billing_periods') }}
-    where billing_period is not null
-
-),
-
 billing_periods as (
 
     select
@@ -50,11 +36,10 @@ billing_periods as (
         min(periods.from_at) as from_at,
         max(periods.to_at) as to_at
 
-    from periods
+    from {{ ref('met_invoice_periods') }} as periods
     inner join terms
         on periods.subscription_id = terms.subscription_id
         and periods.term_from_at = terms.term_from_at
-    where periods.length_rank = 1
     group by terms.invoiced_customer_id, terms.currency_code, periods.billing_period
 
 ),

@@ -42,23 +42,9 @@ matched as (
         parts.line_from_at,
         parts.line_to_at,
         currencies.minor_units,
-        count(*) over (
-            partition by
-                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
-                discounts.billing_period, discounts.charge_code, discounts.tax_category
-        ) as part_count,
-        {{ as_money('sum(parts.discountable_amount) over (
-            partition by
-                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
-                discounts.billing_period, discounts.charge_code, discounts.tax_category
-        )') }} as whole_amount,
-        {{ as_money('sum(parts.discountable_amount) over (
-            partition by
-                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
-                discounts.billing_period, discounts.charge_code, discounts.tax_category
-            order by parts.line_to_at
-            rows between unbounded preceding and current row
-        )') }} as amount_so_far
+        count(*) over whole as part_count,
+        {{ as_money('sum(parts.discountable_amount) over whole') }} as whole_amount,
+        {{ as_money('sum(parts.discountable_amount) over so_far') }} as amount_so_far
 
     from discounts
     inner join parts
@@ -69,6 +55,19 @@ matched as (
         and coalesce(discounts.tax_category, '') = coalesce(parts.tax_category, '')
     left join currencies
         on discounts.currency_code = currencies.currency_code
+    window
+        whole as (
+            partition by
+                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
+                discounts.billing_period, discounts.charge_code, discounts.tax_category
+        ),
+        so_far as (
+            partition by
+                discounts.discount_code, discounts.subscription_id, discounts.term_from_at,
+                discounts.billing_period, discounts.charge_code, discounts.tax_category
+            order by parts.line_to_at
+            rows between unbounded preceding and current row
+        )
 
 ),
 

@@ -52,7 +52,7 @@ dated as (
         -- Who is not taxed sees no change.
         case when customers.tax_treatment = 'taxable' then customers.country_code end
             as country_code,
-        {{ tax_date('lines.line_to_at', 'customers.timezone') }} as tax_date
+        {{ last_local_date('lines.line_to_at', 'customers.timezone') }} as tax_date
 
     from lines
     inner join customers

@@ -194,7 +194,7 @@ select
     lines.adjusted_billing_period,
     customers.country_code,
     customers.tax_treatment,
-    {{ tax_date('lines.line_to_at', 'customers.timezone') }} as tax_date
+    {{ last_local_date('lines.line_to_at', 'customers.timezone') }} as tax_date
 from lines
 inner join customers
     on lines.customer_id = customers.customer_id

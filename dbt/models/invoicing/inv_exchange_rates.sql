@@ -52,8 +52,7 @@ dated as (
         totals.net_amount,
         totals.total_amount,
         seller.reporting_currency_code,
-        cast({{ utc_to_local("totals.period_to - interval '1' second", 'customers.timezone') }} as date)
-            as last_date
+        {{ last_local_date('totals.period_to', 'customers.timezone') }} as last_date
 
     from totals
     inner join customers

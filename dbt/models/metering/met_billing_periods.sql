@@ -47,10 +47,8 @@ anchored as (
                 cast('1970-01-01' as date)
             )
         ) as horizon_month,
-        case intervals.billing_interval when 'quarter' then 3 when 'year' then 12 else 1 end
-            as interval_months,
-        case terms.billing_interval when 'quarter' then 3 when 'year' then 12 else 1 end
-            as plan_months,
+        {{ interval_months('intervals.billing_interval') }} as interval_months,
+        {{ interval_months('terms.billing_interval') }} as plan_months,
         cast({{ utc_to_local('terms.term_from_at', 'terms.timezone') }} as date)
             as local_start_date
 

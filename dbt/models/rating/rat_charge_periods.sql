@@ -78,9 +78,9 @@ active as (
         invoiced.charge_code,
         invoiced.price_id,
         invoiced.line_from_at,
-        cast(sum(case when spans.from_at < invoiced.line_to_at then {{ days_between(
-            'cast(' ~ utc_to_local('greatest(spans.from_at, invoiced.line_from_at)', 'terms.timezone') ~ ' as date)',
-            'cast(' ~ utc_to_local('least(spans.to_at, invoiced.line_to_at)', 'terms.timezone') ~ ' as date)'
+        cast(sum(case when spans.from_at < invoiced.line_to_at then {{ local_days_between(
+            'greatest(spans.from_at, invoiced.line_from_at)',
+            'least(spans.to_at, invoiced.line_to_at)', 'terms.timezone'
         ) }} else 0 end) as bigint) as active_day_count
 
     from invoiced
@@ -139,10 +139,7 @@ select
     invoiced.line_to_at,
     coalesce(
         active.active_day_count,
-        {{ days_between(
-            'cast(' ~ utc_to_local('invoiced.line_from_at', 'terms.timezone') ~ ' as date)',
-            'cast(' ~ utc_to_local('invoiced.line_to_at', 'terms.timezone') ~ ' as date)'
-        ) }}
+        {{ local_days_between('invoiced.line_from_at', 'invoiced.line_to_at', 'terms.timezone') }}
     ) as active_day_count,
     -- A paid term begins when its trial ends.
     invoiced.line_from_at = greatest(invoiced.from_at, terms.paid_from_at) as starts_period

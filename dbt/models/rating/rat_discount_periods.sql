@@ -14,19 +14,9 @@ terms as (
 
 ),
 
--- Those that have an invoice by now: the plan's and, where prices have shorter ones, these. A
--- longer one began before the invoice with which it ends.
 periods as (
 
-    select
-        subscription_id,
-        term_from_at,
-        billing_period,
-        max(from_at) as from_at
-
-    from {{ ref('met_billing_periods') }}
-    where billing_period is not null
-    group by subscription_id, term_from_at, billing_period
+    select * from {{ ref('met_invoice_periods') }}
 
 ),
 

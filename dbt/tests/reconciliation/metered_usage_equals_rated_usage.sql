@@ -13,8 +13,8 @@ billed as (
         min(periods.from_at) as first_from_at,
         case
             when
-                periods.billing_interval <> terms.billing_interval
-                and (periods.billing_interval = 'year' or terms.billing_interval = 'month')
+                {{ interval_months('periods.billing_interval') }}
+                > {{ interval_months('terms.billing_interval') }}
                 then max(case when periods.billing_period is not null then periods.to_at end)
             else {{ end_of_time() }}
         end as last_to_at

@@ -1,0 +1,69 @@
+"""How the oracles make their customers up and state prices.
+
+What belongs here: what is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from datetime import date
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.oracle.bills import Version
+
+T = TypeVar("T", bound=Hashable)
+
+
+def made_up(strategy: st.SearchStrategy[T], count: int) -> list[T]:
+    """Examples of a strategy, up to a number of them, without repetitions.
+
+    The same in every run of the same tests. Hypothesis also draws from the constants of the
+    modules that are loaded, so one file alone makes others than all of them together.
+    """
+    made: list[T] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(example: T) -> None:
+        made.append(example)
+
+    collect()
+    return list(dict.fromkeys(made))
+
+
+def text(value: Decimal | date | None) -> str:
+    """As written in a table."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value or "")
+
+
+def version_columns(version: Version) -> dict[str, Any]:
+    """A price version in the columns of the contract, and its tiers."""
+    columns: dict[str, Any] = {
+        "valid_from": text(version.starts_on),
+        "valid_to": text(version.ends_on),
+        "tiers": [
+            tuple(map(text, (t.up_to, t.unit_price, t.flat_amount, t.package_size)))
+            for t in version.tiers
+        ],
+    }
+    if not version.tiers:
+        columns["unit_price"] = text(version.unit_price)
+    if version.model == "package":
+        columns["package_size"] = text(version.package_size)
+    if version.included:
+        columns["included_quantity"] = text(version.included)
+    if version.event_bounds:
+        names = ("event_fee", "event_minimum_amount", "event_maximum_amount")
+        columns |= dict(zip(names, map(text, version.event_bounds), strict=True))
+    return columns
