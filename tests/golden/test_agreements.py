@@ -639,6 +639,21 @@ def fixed_discount_over_a_change_of_tax_rates(case: Case) -> None:
 
 
 @golden
+def discounts_that_begin_on_one_day(case: Case) -> None:
+    """100 until 15 January at 10 %, and a minimum of the month at 20 %: two discounts."""
+    scope = {"meter_code": "tokens", "tax_category": "raised"}
+    case.price(valid_to="2026-01-16", **scope)
+    case.price(valid_from="2026-01-16", **scope)
+    case.price(dimension_filter="region=eu", minimum_amount="50", **scope)
+    case.use("100", event_type="llm", data={"region": "us"})
+    case.discount("half", "percentage", "50")
+    case.lines = ["01 charge usage 100", '01 minimum usage 50 {"region": "eu"}']
+    case.lines += ["01 discount usage -50", "01 discount usage -25"]
+    case.taxes = ["DE-10 10 50 5", "DE-20 20 25 5"]
+    case.totals = ["75 10 85"]
+
+
+@golden
 def discount_of_a_reversal_at_another_tax_rate(case: Case) -> None:
     """-20 at 10 % and 50 at 20 %: half of the 30 is 15, of which 10 are added to the -20."""
     tax = {"tax_category": "raised"}

@@ -35,8 +35,8 @@ included as (
             order by
                 line_order, subscription_id nulls last, charge_code nulls last,
                 line_from_at nulls last, dimension_values, price_id nulls last,
-                discount_code nulls last, adjusted_billing_period nulls last,
-                tax_category nulls last, line_type
+                discount_code nulls last, line_to_at nulls last,
+                adjusted_billing_period nulls last, tax_category nulls last, line_type
         ) as position
 
     from priced_lines
@@ -129,7 +129,8 @@ select
         order by
             line_order, subscription_id nulls last, charge_code nulls last,
             line_from_at nulls last, dimension_values, price_id nulls last,
-            discount_code nulls last, adjusted_billing_period nulls last,
-            tax_category nulls last, line_type, term_from_at nulls last
+            discount_code nulls last, line_to_at nulls last,
+            adjusted_billing_period nulls last, tax_category nulls last, line_type,
+            term_from_at nulls last
     ) as integer) as line_number
 from lines
