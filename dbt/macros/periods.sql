@@ -26,6 +26,14 @@
 -- The last day of a span, whose rates of tax and exchange are those of what is owed for it.
 {% macro last_local_date(to_at, timezone) %}cast({{ utc_to_local(to_at ~ " - interval '1' second", timezone) }} as date){% endmacro %}
 
+-- Whether a line is taxed at the rates of a span of inv_tax_rate_spans.
+{% macro is_taxed_in(lines, spans) %}
+    {{ lines }}.invoiced_customer_id = {{ spans }}.customer_id
+    and {{ lines }}.tax_category = {{ spans }}.tax_category
+    and {{ lines }}.line_to_at - interval '1' second >= {{ spans }}.from_at
+    and {{ lines }}.line_to_at - interval '1' second < {{ spans }}.to_at
+{% endmacro %}
+
 -- A bare date is local midnight of the customer; with a time it is an instant, UTC without zone.
 {% macro bound_to_instant(text, timezone) %}
     case

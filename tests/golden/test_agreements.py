@@ -654,6 +654,32 @@ def discounts_that_begin_on_one_day(case: Case) -> None:
 
 
 @golden
+def maximum_over_a_change_of_tax_rates(case: Case) -> None:
+    """110 of 120 at 10 % and of 40 at 20 % are given back: 82.50 and 27.50."""
+    bounds = {"maximum_amount": "50", "tax_category": "raised"}
+    case.price(valid_to="2026-01-16", **bounds)
+    case.price(valid_from="2026-01-16", **bounds)
+    case.use("120")
+    case.use("40", at="2026-01-20T00:00:00Z")
+    case.lines = ["01 charge usage 120", "01 charge usage 40"]
+    case.lines += ["01 maximum usage -82.5", "01 maximum usage -27.5"]
+    case.taxes = ["DE-10 10 37.5 3.75", "DE-20 20 12.5 2.5"]
+    case.totals = ["50 6.25 56.25"]
+
+
+@golden
+def maximum_of_the_version_before_a_change_of_tax_rates(case: Case) -> None:
+    """62 x 15 / 31 = 30 cap the first half; what is given back is taxed at 10 % like it."""
+    case.price(valid_to="2026-01-16", maximum_amount="62", tax_category="raised")
+    case.price(valid_from="2026-01-16", tax_category="raised")
+    case.use("100")
+    case.use("40", at="2026-01-20T00:00:00Z")
+    case.lines = ["01 charge usage 100", "01 charge usage 40", "01 maximum usage -70"]
+    case.taxes = ["DE-10 10 30 3", "DE-20 20 40 8"]
+    case.totals = ["70 11 81"]
+
+
+@golden
 def discount_of_a_reversal_at_another_tax_rate(case: Case) -> None:
     """-20 at 10 % and 50 at 20 %: half of the 30 is 15, of which 10 are added to the -20."""
     tax = {"tax_category": "raised"}

@@ -241,7 +241,8 @@ def bill(customer: Customer) -> list[Line]:
                             amount = price_of(version, total, max(free, Fraction(0)))
                             if version.event_bounds:
                                 amount = by_event(version, quantities)
-                            used_before[values] += total
+                            # A reversal is credited, and makes nothing more of it free.
+                            used_before[values] += max(total, Fraction(0))
                         net = quantize(amount, MINOR_UNITS[customer.currency])
                         if net != 0:
                             lines.append(

@@ -78,17 +78,10 @@ Entry = tuple[int, Line]
 Key = tuple[str, str, int, str]
 
 
-def plain(life: Life, line_type: str, part: Charged, net: Decimal) -> Line:
+def plain(line_type: str, part: Charged, net: Decimal, ends: date) -> Line:
     """A line that is no charge: one of what it is for, without price and usage."""
-    return Line(
-        part.billing_period,
-        line_type,
-        part.charge_code,
-        "",
-        net,
-        part.charge.category,
-        last_day(life.zone, *part.owed),
-    )
+    category = part.charge.category
+    return Line(part.billing_period, line_type, part.charge_code, "", net, category, ends)
 
 
 def bound_lines(life: Life, part: Charged, lines: list[Line]) -> list[Line]:
@@ -103,16 +96,17 @@ def bound_lines(life: Life, part: Charged, lines: list[Line]) -> list[Line]:
         if price.maximum is not None:
             most = (most or Fraction(0)) + share * Fraction(price.maximum)
             capped_ids.add(held.name)
-    capped = sum(
-        (Fraction(line.net_amount) for line in lines if line.price_id in capped_ids),
-        Fraction(0),
-    )
+    capped_lines = [line for line in lines if line.price_id in capped_ids]
+    capped = sum((Fraction(line.net_amount) for line in capped_lines), Fraction(0))
     found = []
     if most is not None and capped > most:
-        found.append(plain(life, "maximum", part, quantize(most - capped, places)))
-        total += Fraction(found[-1].net_amount)
+        given_back = Fraction(quantize(most - capped, places))
+        for end, net in by_rates(life, capped_lines, given_back):
+            found.append(plain("maximum", part, net, end))
+        total += given_back
     if least > total:
-        found.append(plain(life, "minimum", part, quantize(least - total, places)))
+        missing = quantize(least - total, places)
+        found.append(plain("minimum", part, missing, last_day(life.zone, *part.owed)))
     return [line for line in found if line.net_amount]
 
 
@@ -251,7 +245,7 @@ def fixed_lines(
 
 
 def by_rates(life: Life, lines: list[Line], off: Fraction) -> Iterator[tuple[date, Decimal]]:
-    """A discount shared out over what has the same tax rates, by the last day of each."""
+    """A reduction shared out over what has the same tax rates, by the last day of each."""
     places = MINOR_UNITS[life.currency]
     amounts: dict[tuple[tuple[str, Decimal], ...], Fraction] = {}
     ends: dict[date, Fraction] = {}

@@ -546,7 +546,7 @@ def owed_for_usage(sale: Sale, scope: str, extra: Fraction) -> Iterator[Owed]:
             amount = price_of(price.version, total, free)
             if price.version.event_bounds:
                 amount = by_event(price.version, events)
-            used_before[values] = before + total
+            used_before[values] = before + max(total, Fraction(0))
             yield Owed(held.name, span, values, total, amount)
 
 

@@ -326,7 +326,8 @@ def write_deals(world: Scenario, name: str, life: Life) -> None:
     for number, deal in enumerate(life.commitments):
         start, end = deal.term or (None, None)
         world.commitment(
-            f"{name}-k{number}",
+            # Named to stand after the charges, as codes decide between equal shares.
+            f"k{number}-{name}",
             text(deal.amount),
             commitment_interval="term" if deal.term else "period",
             plan_code=f"{name}-p{deal.plan}",
@@ -439,7 +440,7 @@ def billed(installation: Installation) -> dict[str, Settled]:
         name, zone = row.pop("customer_id"), row.pop("timezone")
         row["last_day"] = local_date(row["period_to"].replace(tzinfo=UTC) - INSTANT, zone)
         row["tax_category"] = row["tax_category"] or ""
-        row["charge_code"] = row["charge_code"].removeprefix(f"{name}-")
+        row["charge_code"] = row["charge_code"].removesuffix(f"-{name}")
         if row["line_type"] == "charge":
             row["price_id"] = row["price_id"].removeprefix(f"{name}-")
             row["dimension_values"] = json.dumps(json.loads(row["dimension_values"]))

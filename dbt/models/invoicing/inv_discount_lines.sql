@@ -75,15 +75,9 @@ shared as (
 
     select
         *,
-        -- Charges of both signs, as usage and its reversal, may add up to less than a part.
         case
             when part_count = 1 then net_amount
-            else {{ as_money(
-                sign_of('net_amount') ~ ' * ' ~ sign_of('amount_so_far') ~ ' * '
-                ~ sign_of('whole_amount') ~ ' * '
-                ~ whole_share('abs(net_amount)', 'abs(amount_so_far)', 'abs(whole_amount)',
-                    'minor_units')
-            ) }}
+            else {{ share_so_far('net_amount', 'amount_so_far', 'whole_amount', 'minor_units') }}
         end as taken_so_far_amount
 
     from matched

@@ -27,77 +27,31 @@ lines as (
 
 ),
 
-customers as (
+tax_rate_spans as (
 
-    select * from {{ ref('stg_accounts__customers') }}
-
-),
-
-changes as (
-
-    select tax_category, country_code, cast(valid_from as date) as change_date
-    from {{ ref('tax_rates') }}
-    where coalesce(valid_from, '') <> ''
-    union
-    select tax_category, country_code, cast(valid_to as date) as change_date
-    from {{ ref('tax_rates') }}
-    where coalesce(valid_to, '') <> ''
-
-),
-
-dated as (
-
-    select
-        lines.*,
-        -- Who is not taxed sees no change.
-        case when customers.tax_treatment = 'taxable' then customers.country_code end
-            as country_code,
-        {{ last_local_date('lines.line_to_at', 'customers.timezone') }} as tax_date
-
-    from lines
-    inner join customers
-        on lines.invoiced_customer_id = customers.customer_id
-
-),
-
-tax_days as (
-
-    select
-        days.tax_category,
-        days.country_code,
-        days.tax_date,
-        max(changes.change_date) as rates_from_date
-
-    from (select distinct tax_category, country_code, tax_date from dated) as days
-    inner join changes
-        on days.tax_category = changes.tax_category
-        and days.country_code = changes.country_code
-        and days.tax_date >= changes.change_date
-    group by days.tax_category, days.country_code, days.tax_date
+    select * from {{ ref('inv_tax_rate_spans') }}
 
 )
 
 select
-    dated.invoiced_customer_id,
-    dated.currency_code,
-    dated.billing_period,
-    dated.subscription_id,
-    dated.term_from_at,
-    dated.charge_code,
-    max(dated.charge_name) as charge_name,
-    min(dated.line_from_at) as line_from_at,
-    max(dated.line_to_at) as line_to_at,
-    {{ as_money('sum(dated.net_amount)') }} as discountable_amount,
-    dated.tax_category
-from dated
-left join tax_days
-    on dated.tax_category = tax_days.tax_category
-    and dated.country_code = tax_days.country_code
-    and dated.tax_date = tax_days.tax_date
+    lines.invoiced_customer_id,
+    lines.currency_code,
+    lines.billing_period,
+    lines.subscription_id,
+    lines.term_from_at,
+    lines.charge_code,
+    max(lines.charge_name) as charge_name,
+    min(lines.line_from_at) as line_from_at,
+    max(lines.line_to_at) as line_to_at,
+    {{ as_money('sum(lines.net_amount)') }} as discountable_amount,
+    lines.tax_category
+from lines
+left join tax_rate_spans
+    on {{ is_taxed_in('lines', 'tax_rate_spans') }}
 -- A line that is not printed has no say in the dates.
-where dated.net_amount <> 0
+where lines.net_amount <> 0
 group by
-    dated.invoiced_customer_id, dated.currency_code, dated.billing_period,
-    dated.subscription_id, dated.term_from_at, dated.charge_code, dated.tax_category,
-    tax_days.rates_from_date
-having sum(dated.net_amount) <> 0
+    lines.invoiced_customer_id, lines.currency_code, lines.billing_period,
+    lines.subscription_id, lines.term_from_at, lines.charge_code, lines.tax_category,
+    tax_rate_spans.from_at
+having sum(lines.net_amount) <> 0
