@@ -303,6 +303,21 @@ def is_paused_throughout(life: Life, start: datetime, end: datetime) -> bool:
     return all(is_paused(life, days[0] + timedelta(days=number)) for number in range(count))
 
 
+def unpaused(
+    life: Life, start: datetime, end: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """What the pauses leave of a span, local day by day."""
+    day = local_date(start, life.zone)
+    while midnight(day, life.zone) < end:
+        following = day + timedelta(days=1)
+        if not is_paused(life, day):
+            yield (
+                max(midnight(day, life.zone), start),
+                min(midnight(following, life.zone), end),
+            )
+        day = following
+
+
 def is_active(life: Life, at: datetime) -> bool:
     """Whether an event at the instant has a subscription to be billed to."""
     return not is_paused(life, local_date(at, life.zone)) and any(
@@ -451,15 +466,14 @@ def used(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> dict[str, l
 
 
 def held_hours(life: Life, span: tuple[datetime, datetime]) -> Fraction:
-    """Level times hours of a span; a level holds until the next one, over all else."""
+    """Level times hours of a span; a level holds until the next one, but in no pause."""
     events = (event for event in life.events if event.is_level and is_active(life, event.at))
     # Of two at one instant the one that was sent last holds, which has the higher id.
     levels = sorted(((event.at, event.quantity) for event in events), key=lambda pair: pair[0])
     total = Fraction(0)
     for (at, level), (until, _) in itertools.pairwise([*levels, (NEVER, Decimal(0))]):
-        held = min(until, span[1]) - max(at, span[0])
-        if held > timedelta(0):
-            total += Fraction(level) * Fraction(held // INSTANT, 3600 * 10**6)
+        for start, end in unpaused(life, max(at, span[0]), min(until, span[1])):
+            total += Fraction(level) * Fraction((end - start) // INSTANT, 3600 * 10**6)
     return total
 
 

@@ -94,7 +94,7 @@ def scopes(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> Any:
         bounded = []
         for price in draw(prices(meter, is_in_parts)):
             low, high = sorted((draw(decimals(0, 900, 2)), draw(decimals(0, 900, 2))))
-            kind = draw(st.integers(0, 7)) if meter else 0
+            kind = draw(st.integers(0, 7))
             least, most = low if kind in (1, 3) else None, high if kind in (2, 3) else None
             bounded.append(replace(price, minimum=least, maximum=most))
         found.append((name, tuple(bounded)))
@@ -242,7 +242,7 @@ def lives(draw: st.DrawFn) -> Life:
     start = lived[0].starts.day
     edges += [midnight(months_later(start.replace(day=1), n), zone) for n in (1, 2, 3)]
     pauses = []
-    for _ in range(0 if has_levels else draw(st.sampled_from((0, 0, 1, 2)))):
+    for _ in range(draw(st.sampled_from((0, 0, 1, 2)))):
         day = start + timedelta(days=draw(st.integers(-10, 120)))
         length = draw(st.none() | st.integers(1, 70))
         pauses.append((day, None if length is None else day + timedelta(days=length)))

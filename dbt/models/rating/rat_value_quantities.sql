@@ -1,7 +1,8 @@
 -- Grain: one row per metered charge period and dimension values of a meter that is billed by
 -- single values: the lowest, the last, the 95th percentile, or a level held over time.
 -- A level counts from its event, or from the start of the line, until the next event or the end
--- of the line: level × hours, or for a prorated price the average level of the full period.
+-- of the line, pauses left out: level × hours, or for a prorated price the average level of the
+-- full period.
 with
 
 scopes as (
@@ -25,6 +26,12 @@ meters as (
 event_values as (
 
     select * from {{ ref('met_values_assigned') }}
+
+),
+
+active_spans as (
+
+    select * from {{ ref('met_active_spans') }}
 
 ),
 
@@ -102,20 +109,25 @@ held as (
         scopes.line_from_at,
         scopes.dimension_values,
         {{ as_quantity('sum(event_values.value_quantity * cast(' ~ microseconds_between(
-            'greatest(event_values.event_at, scopes.from_at)',
-            'least(event_values.next_event_at, scopes.to_at)'
+            'greatest(event_values.event_at, scopes.from_at, active_spans.from_at)',
+            'least(event_values.next_event_at, scopes.to_at, active_spans.to_at)'
         ) ~ ' as decimal(18, 0)))') }} as level_microseconds
 
     from scopes
     inner join meters
         on scopes.meter_code = meters.meter_code
         and meters.aggregation = 'time_weighted'
+    inner join active_spans
+        on scopes.subscription_id = active_spans.subscription_id
+        and scopes.term_from_at = active_spans.term_from_at
+        and active_spans.from_at < scopes.to_at
+        and active_spans.to_at > scopes.from_at
     inner join event_values
         on scopes.subscription_id = event_values.subscription_id
         and scopes.meter_code = event_values.meter_code
         and scopes.dimension_values = event_values.dimension_values
-        and event_values.event_at < scopes.to_at
-        and event_values.next_event_at > scopes.from_at
+        and event_values.event_at < least(scopes.to_at, active_spans.to_at)
+        and event_values.next_event_at > greatest(scopes.from_at, active_spans.from_at)
     group by
         scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
         scopes.line_from_at, scopes.dimension_values
