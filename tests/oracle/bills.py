@@ -33,7 +33,7 @@ class Tier:
 class Version:
     """A price that holds from the local midnight of one date to that of another.
 
-    ``event_bounds`` are fee, minimum and maximum of each event.
+    ``event_bounds`` are fee, minimum and maximum of each event, the first of which are free.
     """
 
     model: str
@@ -44,6 +44,7 @@ class Version:
     starts_on: date | None
     ends_on: date | None
     event_bounds: tuple[Decimal, Decimal, Decimal] | None = None
+    free_events: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,15 @@ def volume(quantity: Fraction, tiers: tuple[Tier, ...]) -> Fraction:
     return units(quantity, tier) * Fraction(tier.unit_price) + Fraction(tier.flat_amount)
 
 
-def by_event(version: Version, quantities: list[Fraction]) -> Fraction:
-    """Percentage and fee of each event, within its bounds; a reversal gives it back."""
+def by_event(version: Version, quantities: list[Fraction], count_before: int = 0) -> Fraction:
+    """Percentage and fee of each event, within its bounds; a reversal gives it back.
+
+    The first events of the period are free, those that were priced before counted.
+    """
     assert version.event_bounds
     fee, lowest, highest = map(Fraction, version.event_bounds)
     amount = Fraction(0)
-    for quantity in quantities:
+    for quantity in quantities[max(version.free_events - count_before, 0) :]:
         owed = abs(quantity) * Fraction(version.unit_price) / 100 + fee
         owed = min(max(owed, lowest), highest)
         amount += owed if quantity >= 0 else -owed

@@ -449,10 +449,10 @@ def is_taken(scope: str, offers: list[Offer], values: dict[str, str | None]) -> 
 
 
 def used(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> dict[str, list[Fraction]]:
-    """Quantities of the events in a span by dimension values; no usage has none."""
+    """Quantities of the events in a span in their order by dimension values, or none."""
     assert sale.charge.meter
     found: dict[str, list[Fraction]] = {}
-    for event in sale.life.events:
+    for event in sorted(sale.life.events, key=lambda event: event.at):
         if (
             event.is_level
             or not span[0] <= event.at < span[1]
@@ -549,6 +549,7 @@ class Charged:
 def owed_for_usage(sale: Sale, scope: str, extra: Fraction) -> Iterator[Owed]:
     """Usage of a period, price after price; the allowance is counted over all of them."""
     used_before: dict[str, Fraction] = {}
+    events_before: dict[str, int] = {}
     for held in held_prices(sale, scope):
         price, span = held.price, held.span
         if is_paused_throughout(sale.life, *span):
@@ -559,7 +560,8 @@ def owed_for_usage(sale: Sale, scope: str, extra: Fraction) -> Iterator[Owed]:
             free = max(Fraction(price.version.included) + extra - before, Fraction(0))
             amount = price_of(price.version, total, free)
             if price.version.event_bounds:
-                amount = by_event(price.version, events)
+                amount = by_event(price.version, events, events_before.get(values, 0))
+                events_before[values] = events_before.get(values, 0) + len(events)
             used_before[values] = before + max(total, Fraction(0))
             yield Owed(held.name, span, values, total, amount)
 
@@ -570,6 +572,8 @@ def owed_for_fee(sale: Sale) -> Iterator[Owed]:
     days = (period.end_day - period.first_day).days
     for held in held_prices(sale, ""):
         span, share = held.span, Fraction(1)
+        if sale.charge.is_prorated and is_paused_throughout(sale.life, *span):
+            continue
         if sale.charge.is_prorated:
             share = Fraction(active_days(sale.life, *span), days)
         elif span[0] == period.owed_from:

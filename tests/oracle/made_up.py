@@ -70,4 +70,5 @@ def version_columns(version: Version) -> dict[str, Any]:
     if version.event_bounds:
         names = ("event_fee", "event_minimum_amount", "event_maximum_amount")
         columns |= dict(zip(names, map(text, version.event_bounds), strict=True))
+        columns["free_event_count"] = str(version.free_events or "")
     return columns

@@ -71,6 +71,10 @@ def prices(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> tuple[Price
     versions: tuple[Version, ...] = draw(chains(2 if is_in_parts else 0, not meter, False))
     if meter in ("biggest", "held"):
         versions = tuple(replace(version, event_bounds=None) for version in versions)
+    versions = tuple(
+        replace(version, free_events=draw(st.integers(0, 3)) if version.event_bounds else 0)
+        for version in versions
+    )
     if draw(st.booleans()):
         return tuple(Price(version) for version in versions)
     months = draw(st.lists(st.integers(1, 9), max_size=2, unique=True).map(sorted))
