@@ -308,14 +308,11 @@ def unpaused(
 ) -> Iterator[tuple[datetime, datetime]]:
     """What the pauses leave of a span, local day by day."""
     day = local_date(start, life.zone)
-    while midnight(day, life.zone) < end:
-        following = day + timedelta(days=1)
+    while start < end:
+        following = min(midnight(day + timedelta(days=1), life.zone), end)
         if not is_paused(life, day):
-            yield (
-                max(midnight(day, life.zone), start),
-                min(midnight(following, life.zone), end),
-            )
-        day = following
+            yield start, following
+        start, day = following, day + timedelta(days=1)
 
 
 def is_active(life: Life, at: datetime) -> bool:
