@@ -1,6 +1,6 @@
 """The benchmarks and their table: `python -m tests.benchmarks`.
 
-The first two take about ten minutes on two cores, the third much longer.
+The first two take about ten minutes on two cores, the third twenty.
 
 1. From landing to drafted invoices, against a hand-written DuckDB script doing load +
    deduplicate + aggregate + rate on the same files under the same memory limit.

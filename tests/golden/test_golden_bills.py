@@ -242,8 +242,8 @@ def included_after_a_reversal(case: Case) -> None:
     """The 50 that come back are credited; of the 150 after them 100 are free, and not 150."""
     case.price("per_unit", unit_price="0.10", included_quantity="100", valid_to="2026-01-15")
     case.price("per_unit", unit_price="0.20", included_quantity="100", valid_from="2026-01-15")
-    case.use(-50, at="2026-01-10T12:00:00Z")
-    case.use(150, at="2026-01-20T12:00:00Z")
+    case.use("-50", at="2026-01-10T12:00:00Z")
+    case.use("150", at="2026-01-20T12:00:00Z")
     case.owes("-50", "-5", "-5.00")
     case.owes("150", "10", "10.00", included_quantity=Decimal(100))
 

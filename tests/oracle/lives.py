@@ -569,9 +569,9 @@ def owed_for_fee(sale: Sale) -> Iterator[Owed]:
     days = (period.end_day - period.first_day).days
     for held in held_prices(sale, ""):
         span, share = held.span, Fraction(1)
-        if sale.charge.is_prorated and is_paused_throughout(sale.life, *span):
-            continue
         if sale.charge.is_prorated:
+            if is_paused_throughout(sale.life, *span):
+                continue
             share = Fraction(active_days(sale.life, *span), days)
         elif span[0] == period.owed_from:
             span = period.owed_from, period.ends_at

@@ -4,11 +4,7 @@ with
 
 levels as (
 
-    select event_values.*
-    from {{ ref('met_values_assigned') }} as event_values
-    inner join {{ ref('stg_pricing__meters') }} as meters
-        on event_values.meter_code = meters.meter_code
-    where meters.aggregation = 'time_weighted'
+    select * from {{ ref('met_held_levels') }}
 
 ),
 
@@ -33,14 +29,15 @@ held as (
         levels.meter_code,
         levels.dimension_values,
         levels.value_quantity,
-        greatest(levels.event_at, periods.from_at) as from_at,
-        least(levels.next_event_at, periods.to_at) as to_at
+        greatest(levels.from_at, periods.from_at) as from_at,
+        least(levels.to_at, periods.to_at) as to_at
 
     from levels
     inner join periods
         on levels.subscription_id = periods.subscription_id
-        and levels.event_at < periods.to_at
-        and levels.next_event_at > periods.from_at
+        and levels.term_from_at = periods.term_from_at
+        and levels.from_at < periods.to_at
+        and levels.to_at > periods.from_at
     inner join terms
         on periods.subscription_id = terms.subscription_id
         and periods.term_from_at = terms.term_from_at

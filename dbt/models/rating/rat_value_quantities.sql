@@ -1,8 +1,7 @@
 -- Grain: one row per metered charge period and dimension values of a meter that is billed by
 -- single values: the lowest, the last, the 95th percentile, or a level held over time.
--- A level counts from its event, or from the start of the line, until the next event or the end
--- of the line, pauses left out: level × hours, or for a prorated price the average level of the
--- full period.
+-- A level counts while it holds in the line: level × hours, or for a prorated price the average
+-- level of the full period.
 with
 
 scopes as (
@@ -29,9 +28,9 @@ event_values as (
 
 ),
 
-active_spans as (
+levels as (
 
-    select * from {{ ref('met_active_spans') }}
+    select * from {{ ref('met_held_levels') }}
 
 ),
 
@@ -108,26 +107,18 @@ held as (
         scopes.price_id,
         scopes.line_from_at,
         scopes.dimension_values,
-        {{ as_quantity('sum(event_values.value_quantity * cast(' ~ microseconds_between(
-            'greatest(event_values.event_at, scopes.from_at, active_spans.from_at)',
-            'least(event_values.next_event_at, scopes.to_at, active_spans.to_at)'
+        {{ as_quantity('sum(levels.value_quantity * cast(' ~ microseconds_between(
+            'greatest(levels.from_at, scopes.from_at)', 'least(levels.to_at, scopes.to_at)'
         ) ~ ' as decimal(18, 0)))') }} as level_microseconds
 
     from scopes
-    inner join meters
-        on scopes.meter_code = meters.meter_code
-        and meters.aggregation = 'time_weighted'
-    inner join active_spans
-        on scopes.subscription_id = active_spans.subscription_id
-        and scopes.term_from_at = active_spans.term_from_at
-        and active_spans.from_at < scopes.to_at
-        and active_spans.to_at > scopes.from_at
-    inner join event_values
-        on scopes.subscription_id = event_values.subscription_id
-        and scopes.meter_code = event_values.meter_code
-        and scopes.dimension_values = event_values.dimension_values
-        and event_values.event_at < least(scopes.to_at, active_spans.to_at)
-        and event_values.next_event_at > greatest(scopes.from_at, active_spans.from_at)
+    inner join levels
+        on scopes.subscription_id = levels.subscription_id
+        and scopes.term_from_at = levels.term_from_at
+        and scopes.meter_code = levels.meter_code
+        and scopes.dimension_values = levels.dimension_values
+        and levels.from_at < scopes.to_at
+        and levels.to_at > scopes.from_at
     group by
         scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
         scopes.line_from_at, scopes.dimension_values
