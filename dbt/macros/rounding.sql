@@ -111,13 +111,24 @@
     {{ as_money("cast(" ~ units ~ " * " ~ millionths(minor_units) ~ " as decimal(38, 0)) * cast('0.000001' as decimal(6, 6))") }}
 {% endmacro %}
 
--- What the first parts of a whole get of money that is shared out in proportion to them, cut to
--- the minor unit. Parts of both signs, as usage and its reversal, may add up to less than one.
+-- What the parts up to one get of money that is shared out in proportion to them, cut to the
+-- minor unit. Parts of both signs, as usage and its reversal, may add up to less than one.
 {% macro share_so_far(amount, so_far, whole, minor_units) %}
     {{ as_money(
         sign_of(amount) ~ ' * ' ~ sign_of(so_far) ~ ' * ' ~ sign_of(whole) ~ ' * '
         ~ whole_share('abs(' ~ amount ~ ')', 'abs(' ~ so_far ~ ')', 'abs(' ~ whole ~ ')', minor_units)
     ) }}
+{% endmacro %}
+
+-- What one of the parts gets: the last takes what rounding leaves, an only one all of it.
+{% macro share_of_part(amount, part, so_far, whole, minor_units) %}
+    case
+        when {{ part }} = {{ whole }} and {{ so_far }} = {{ whole }} then {{ as_money(amount) }}
+        else {{ as_money(
+            share_so_far(amount, so_far, whole, minor_units) ~ ' - '
+            ~ share_so_far(amount, '(' ~ so_far ~ ' - ' ~ part ~ ')', whole, minor_units)
+        ) }}
+    end
 {% endmacro %}
 
 {% macro share_remainder(amount, part, whole, minor_units) %}

@@ -310,7 +310,9 @@ def test_usage_in_a_pause_is_shown_and_usage_in_a_trial_is_rated(
     ]
 
 
-def test_the_days_of_a_pause_have_no_level(built: tuple[Installation, dict[str, Case]]) -> None:
+def test_the_days_of_a_pause_have_no_level(
+    built: tuple[Installation, dict[str, Case]],
+) -> None:
     """Else the usage of the days would not add up to the invoice."""
     (held,) = built[0].rows(
         "select count(*) as day_count, sum(quantity) as hours from marts.fct_usage_daily"

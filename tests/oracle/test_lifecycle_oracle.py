@@ -66,15 +66,28 @@ def moments(draw: st.DrawFn, days: st.SearchStrategy[date]) -> Moment:
 
 
 @st.composite
+def priced_by_event(draw: st.DrawFn, version: Version) -> Version:
+    """A percentage and a fee of every event within bounds, the first few of them free."""
+    lowest = draw(decimals(0, 3))
+    return replace(
+        version,
+        model="percentage",
+        unit_price=draw(decimals(0, 50, 10)),
+        included=Decimal(0),
+        tiers=(),
+        event_bounds=(draw(decimals(1, 3)), lowest, lowest + draw(decimals(0, 9))),
+        free_events=draw(st.integers(0, 2)),
+    )
+
+
+@st.composite
 def prices(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> tuple[Price, ...]:
     """Versions by date or phases by month; a meter that is no sum has no fee per event."""
     versions: tuple[Version, ...] = draw(chains(2 if is_in_parts else 0, not meter, False))
     if meter in ("biggest", "held"):
         versions = tuple(replace(version, event_bounds=None) for version in versions)
-    versions = tuple(
-        replace(version, free_events=draw(st.integers(0, 3)) if version.event_bounds else 0)
-        for version in versions
-    )
+    elif meter and draw(st.integers(0, 2)) == 0:
+        versions = tuple(draw(priced_by_event(version)) for version in versions)
     if draw(st.booleans()):
         return tuple(Price(version) for version in versions)
     months = draw(st.lists(st.integers(1, 9), max_size=2, unique=True).map(sorted))

@@ -88,15 +88,37 @@ bounds as (
 
 ),
 
-bounded_lines as (
+-- Charges as printed, apart where tax rates change.
+parts as (
 
     select
-        charge_lines.*,
+        charge_lines.invoiced_customer_id,
+        charge_lines.currency_code,
+        charge_lines.subscription_id,
+        charge_lines.term_from_at,
+        charge_lines.billing_period,
         spans.period_from_at,
+        charge_lines.charge_code,
+        charge_lines.tax_category,
         spans.dimension_filter,
+        max(charge_lines.charge_name) as charge_name,
+        min(charge_lines.price_id) as first_price_id,
+        max(charge_lines.price_id) as last_price_id,
+        min(charge_lines.line_from_at) as part_from_at,
+        max(charge_lines.line_to_at) as part_to_at,
+        sum(charge_lines.net_amount) as part_charged_amount,
         -- Versions without a maximum are not held down by that of another version.
-        spans.maximum_amount is not null as is_capped,
-        tax_rate_spans.from_at as taxed_from_at
+        sum(case when spans.maximum_amount is not null then charge_lines.net_amount end)
+            as part_capped_amount,
+        -- A line that is not printed has no say in the dates.
+        min(case
+            when spans.maximum_amount is not null and charge_lines.net_amount <> 0
+                then charge_lines.line_from_at
+        end) as capped_from_at,
+        max(case
+            when spans.maximum_amount is not null and charge_lines.net_amount <> 0
+                then charge_lines.line_to_at
+        end) as capped_to_at
 
     from charge_lines
     inner join spans
@@ -107,77 +129,58 @@ bounded_lines as (
         and charge_lines.line_from_at = spans.line_from_at
     left join tax_rate_spans
         on {{ is_taxed_in('charge_lines', 'tax_rate_spans') }}
-
-),
-
-charged as (
-
-    select
-        invoiced_customer_id,
-        currency_code,
-        subscription_id,
-        term_from_at,
-        billing_period,
-        period_from_at,
-        charge_code,
-        tax_category,
-        dimension_filter,
-        max(charge_name) as charge_name,
-        case when min(price_id) = max(price_id) then min(price_id) end as price_id,
-        min(line_from_at) as line_from_at,
-        max(line_to_at) as line_to_at,
-        sum(net_amount) as charged_amount,
-        sum(case when is_capped then net_amount end) as capped_amount
-
-    from bounded_lines
     group by
-        invoiced_customer_id, currency_code, subscription_id, term_from_at, billing_period,
-        period_from_at, charge_code, tax_category, dimension_filter
-
-),
-
-capped_parts as (
-
-    select
-        subscription_id,
-        term_from_at,
-        billing_period,
-        period_from_at,
-        charge_code,
-        tax_category,
-        dimension_filter,
-        min(line_from_at) as part_from_at,
-        max(line_to_at) as part_to_at,
-        sum(net_amount) as part_amount
-
-    from bounded_lines
-    where is_capped and net_amount <> 0
-    group by
-        subscription_id, term_from_at, billing_period, period_from_at, charge_code, tax_category,
-        dimension_filter, taxed_from_at
-    having sum(net_amount) <> 0
+        charge_lines.invoiced_customer_id, charge_lines.currency_code,
+        charge_lines.subscription_id, charge_lines.term_from_at, charge_lines.billing_period,
+        spans.period_from_at, charge_lines.charge_code, charge_lines.tax_category,
+        spans.dimension_filter, tax_rate_spans.from_at
 
 ),
 
 compared as (
 
     select
-        charged.*,
+        parts.*,
         currencies.minor_units,
         {{ share('bounds.minimum_day_amount', '1', 'bounds.period_day_count') }} as minimum_amount,
-        {{ share('bounds.maximum_day_amount', '1', 'bounds.period_day_count') }} as maximum_amount
+        {{ share('bounds.maximum_day_amount', '1', 'bounds.period_day_count') }} as maximum_amount,
+        case
+            when min(parts.first_price_id) over whole = max(parts.last_price_id) over whole
+                then parts.first_price_id
+        end as price_id,
+        min(parts.part_from_at) over whole as line_from_at,
+        max(parts.part_to_at) over whole as line_to_at,
+        sum(parts.part_charged_amount) over whole as charged_amount,
+        sum(parts.part_capped_amount) over whole as capped_amount,
+        sum(parts.part_capped_amount) over so_far as capped_so_far_amount,
+        count(nullif(parts.part_capped_amount, 0)) over whole as capped_part_count
 
-    from charged
+    from parts
     inner join bounds
-        on charged.subscription_id = bounds.subscription_id
-        and charged.term_from_at = bounds.term_from_at
-        and charged.billing_period = bounds.billing_period
-        and charged.period_from_at = bounds.period_from_at
-        and charged.charge_code = bounds.charge_code
-        and charged.dimension_filter = bounds.dimension_filter
-        and coalesce(charged.tax_category, '') = coalesce(bounds.tax_category, '')
+        on parts.subscription_id = bounds.subscription_id
+        and parts.term_from_at = bounds.term_from_at
+        and parts.billing_period = bounds.billing_period
+        and parts.period_from_at = bounds.period_from_at
+        and parts.charge_code = bounds.charge_code
+        and parts.dimension_filter = bounds.dimension_filter
+        and coalesce(parts.tax_category, '') = coalesce(bounds.tax_category, '')
     left join currencies
-        on charged.currency_code = currencies.currency_code
+        on parts.currency_code = currencies.currency_code
+    window
+        whole as (
+            partition by
+                parts.subscription_id, parts.term_from_at, parts.billing_period,
+                parts.period_from_at, parts.charge_code, parts.dimension_filter,
+                parts.tax_category
+        ),
+        so_far as (
+            partition by
+                parts.subscription_id, parts.term_from_at, parts.billing_period,
+                parts.period_from_at, parts.charge_code, parts.dimension_filter,
+                parts.tax_category
+            order by parts.capped_to_at
+            rows between unbounded preceding and current row
+        )
 
 ),
 
@@ -202,91 +205,35 @@ given_back as (
 
 ),
 
-maximum_parts as (
-
-    select
-        given_back.*,
-        capped_parts.part_from_at,
-        capped_parts.part_to_at,
-        count(*) over whole as part_count,
-        {{ as_money('sum(capped_parts.part_amount) over so_far') }} as amount_so_far
-
-    from given_back
-    inner join capped_parts
-        on given_back.subscription_id = capped_parts.subscription_id
-        and given_back.term_from_at = capped_parts.term_from_at
-        and given_back.billing_period = capped_parts.billing_period
-        and given_back.period_from_at = capped_parts.period_from_at
-        and given_back.charge_code = capped_parts.charge_code
-        and given_back.dimension_filter = capped_parts.dimension_filter
-        and coalesce(given_back.tax_category, '') = coalesce(capped_parts.tax_category, '')
-    where given_back.exact_amount <> 0
-    window
-        whole as (
-            partition by
-                given_back.subscription_id, given_back.term_from_at, given_back.billing_period,
-                given_back.period_from_at, given_back.charge_code, given_back.dimension_filter,
-                given_back.tax_category
-        ),
-        so_far as (
-            partition by
-                given_back.subscription_id, given_back.term_from_at, given_back.billing_period,
-                given_back.period_from_at, given_back.charge_code, given_back.dimension_filter,
-                given_back.tax_category
-            order by capped_parts.part_to_at
-            rows between unbounded preceding and current row
-        )
-
-),
-
-maximums_so_far as (
-
-    select
-        *,
-        case
-            when part_count = 1 then given_back_amount
-            else {{ share_so_far('given_back_amount', 'amount_so_far', 'capped_amount', 'minor_units') }}
-        end as taken_so_far_amount
-
-    from maximum_parts
-
-),
-
-maximums_taken as (
-
-    select
-        *,
-        {{ as_money('taken_so_far_amount - coalesce(lag(taken_so_far_amount) over (
-            partition by
-                subscription_id, term_from_at, billing_period, period_from_at, charge_code,
-                dimension_filter, tax_category
-            order by part_to_at
-        ), 0)') }} as taken_amount
-
-    from maximums_so_far
-
-),
-
 lines as (
 
     select
         invoiced_customer_id, currency_code, billing_period, 'maximum' as line_type, subscription_id,
         term_from_at, charge_code, charge_name, price_id, dimension_filter,
-        part_from_at as line_from_at, part_to_at as line_to_at,
-        case when part_count = 1 then exact_amount else {{ as_amount('taken_amount') }} end
-            as exact_amount,
+        capped_from_at as line_from_at, capped_to_at as line_to_at,
+        case
+            when capped_part_count = 1 then exact_amount
+            else {{ as_amount(share_of_part('given_back_amount', 'part_capped_amount',
+                'capped_so_far_amount', 'capped_amount', 'minor_units')) }}
+        end as exact_amount,
         minor_units, tax_category
-    from maximums_taken
+    from given_back
+    where
+        exact_amount <> 0
+        and part_capped_amount <> 0
 
     union all
 
+    -- Owed at the end of the period, so not apart.
     select
         invoiced_customer_id, currency_code, billing_period, 'minimum' as line_type, subscription_id,
         term_from_at, charge_code, charge_name, price_id, dimension_filter, line_from_at, line_to_at,
         {{ as_amount('minimum_amount - charged_amount - given_back_amount') }} as exact_amount,
         minor_units, tax_category
     from given_back
-    where minimum_amount > charged_amount + given_back_amount
+    where
+        minimum_amount > charged_amount + given_back_amount
+        and part_to_at = line_to_at
 
 )
 

@@ -42,6 +42,7 @@ matched as (
         parts.line_from_at,
         parts.line_to_at,
         currencies.minor_units,
+        parts.discountable_amount as part_amount,
         count(*) over whole as part_count,
         {{ as_money('sum(parts.discountable_amount) over whole') }} as whole_amount,
         {{ as_money('sum(parts.discountable_amount) over so_far') }} as amount_so_far
@@ -71,31 +72,15 @@ matched as (
 
 ),
 
-shared as (
-
-    select
-        *,
-        case
-            when part_count = 1 then net_amount
-            else {{ share_so_far('net_amount', 'amount_so_far', 'whole_amount', 'minor_units') }}
-        end as taken_so_far_amount
-
-    from matched
-
-),
-
 parted as (
 
     select
         *,
-        {{ as_money('taken_so_far_amount - coalesce(lag(taken_so_far_amount) over (
-            partition by
-                discount_code, subscription_id, term_from_at, billing_period, charge_code,
-                tax_category
-            order by line_to_at
-        ), 0)') }} as taken_amount
+        {{ share_of_part(
+            'net_amount', 'part_amount', 'amount_so_far', 'whole_amount', 'minor_units'
+        ) }} as taken_amount
 
-    from shared
+    from matched
 
 )
 
