@@ -407,7 +407,7 @@ class Installation:
         """
         left_out = ["unit_test"] if tested else ["test", "unit_test"]
         # One thread, since the tests themselves run on all cores.
-        command = ["build", "--threads", "1", "--no-write-json"]
+        command = ["build", "--threads", "1"]
         self.dbt([*command, "--exclude-resource-type", *left_out], period, *arguments)
 
     def dbt(self, command: list[str], period: str = "2026-03", *arguments: str) -> None:

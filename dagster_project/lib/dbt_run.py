@@ -42,7 +42,8 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     keep_ansi_mode()
-    command = ["--quiet", "--log-level-file", "none", *arguments]
+    # Nobody reads the files that describe the project and the run; the caller has the records.
+    command = ["--quiet", "--log-level-file", "none", "--no-write-json", *arguments]
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     command += ["--target-path", str(project.parent / "target")]
     command += ["--log-path", str(project.parent / "logs")]

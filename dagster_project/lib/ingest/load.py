@@ -378,8 +378,9 @@ def isolate_damage(load: Load, group: ParquetGroup) -> None:
 def insert_repeats(load: Load) -> int:
     """Find events of this load which repeat an earlier identity; return how many.
 
-    Hashes only choose candidates, so history is read by one narrow column; identity and
-    content are then compared exactly, content without regard to the order of keys.
+    Hashes only choose candidates, so history is read by one narrow column, and its rows by
+    number, which skips what lies between them; identity and content are then compared
+    exactly, content without regard to the order of keys.
     """
     execute = load.connection.execute
     if load.earlier_events:
@@ -406,7 +407,10 @@ def insert_repeats(load: Load) -> int:
         insert into raw.repeated_events (load_id, file_id, position, is_conflict)
         with candidates as (
             select * from raw.usage_events
-            where event_hash in (select event_hash from ingest_candidates)
+            where rowid in (
+                select rowid from raw.usage_events
+                where event_hash in (select event_hash from ingest_candidates)
+            )
         ),
         ranked as (
             select

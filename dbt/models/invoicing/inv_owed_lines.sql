@@ -1,5 +1,7 @@
 -- Grain: one row per line that a customer owes as of everything now known, closed periods too.
 -- Amounts are in the terms of the price: with tax where the price includes it.
+-- A view: most of the time of a table goes into storing it, and two models read it.
+{{ config(materialized='view') }}
 with
 
 charge_lines as (

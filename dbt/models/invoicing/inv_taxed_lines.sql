@@ -1,5 +1,7 @@
 -- Grain: one row per line of a draft invoice that has a price, with its tax and without it.
 -- A price that includes tax is rounded as a price first, then taken apart.
+-- A view: most of the time of a table goes into storing it, and two models read it.
+{{ config(materialized='view') }}
 with
 
 lines as (

@@ -1,4 +1,6 @@
 -- Grain: one row per landed record that was not rated, with where it came from.
+-- A view where marts are read in the warehouse or as published, as fct_usage_daily is.
+{{ config(materialized=('table' if target.type == 'spark' else 'view')) }}
 with
 
 load_files as (

@@ -1,6 +1,8 @@
 -- Grain: one row per metered charge period and dimension values, with its exact amount: null
 -- where it has more than 14 digits before the point, since one absurd reading must not stop the
 -- bills of everybody else.
+-- A view: most of the time of a table goes into storing it, and two models read it.
+{{ config(materialized='view') }}
 with
 
 quantities as (
