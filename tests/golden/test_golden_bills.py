@@ -615,6 +615,23 @@ def parent_pays(case: Case) -> None:
 
 
 @golden
+def grandparent_pays(case: Case) -> None:
+    """Daughter and granddaughter are lines of the one invoice at the top: 2 + 3 + 4 = 9."""
+    case.price("per_unit", unit_price="1")
+    case.use("2")
+    case.owes("2", "2", "2.00", subscription_id=case.name)
+    above = case.name
+    for below, quantity in (("daughter", "3"), ("granddaughter", "4")):
+        name = f"{case.name}_{below}"
+        case.world.customer(name, parent_customer_id=above)
+        case.world.subscription(name, plan_code=case.name)
+        case.world.event(name, quantity)
+        case.owes(quantity, quantity, f"{quantity}.00", subscription_id=name)
+        above = name
+    case.invoice("9", "0", "9")
+
+
+@golden
 def alias_while_valid(case: Case) -> None:
     """The alias is the subscription's from the 10th until the 20th begins: (2 + 4) x 1."""
     case.price("per_unit", unit_price="1")

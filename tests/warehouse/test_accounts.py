@@ -46,6 +46,9 @@ def unusable(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Inst
     world.customer("lost-zone", timezone="Mars/Olympus")
     world.customer("lost-currency", currency_code="XXX")
     world.customer("lost-parent", parent_customer_id="nobody")
+    world.customer("circle-a", parent_customer_id="circle-b")
+    world.customer("circle-b", parent_customer_id="circle-a")
+    world.customer("below-circle", parent_customer_id="circle-b")
     for name in ("sound", "twice", "lost-zone", "lost-currency", "lost-parent"):
         _term(world, name)  # rows 2 to 6
     _term(world, "no-customer")
@@ -61,6 +64,8 @@ def unusable(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Inst
     _term(world, "repeat", customer_id="sound", ended_at="2026-01-02")
     _term(world, "repeat", customer_id="sound")
     _term(world, "anchored", customer_id="sound", billing_anchor="weekly")
+    for name in ("circle-a", "circle-b", "below-circle"):
+        _term(world, name)
     world.subjects += [
         {"subject": "alias", "subscription_id": "sound"},
         {"subject": "stray", "subscription_id": "nothing"},
@@ -81,6 +86,9 @@ def test_every_row_that_cannot_be_used_is_named(unusable: Installation) -> None:
         ("customers", 6, "lost-zone", "timezone", False),
         ("customers", 7, "lost-currency", "currency_code", False),
         ("customers", 8, "lost-parent", "parent_customer_id", False),
+        ("customers", 9, "circle-a", "parent_customer_id", False),
+        ("customers", 10, "circle-b", "parent_customer_id", False),
+        ("customers", 11, "below-circle", "parent_customer_id", False),
         ("subjects", 3, "stray", "subscription_id", False),
         ("subjects", 4, "undated", "valid_from", False),
         ("subjects", 5, "turned", "valid_to", False),
@@ -96,10 +104,16 @@ def test_every_row_that_cannot_be_used_is_named(unusable: Installation) -> None:
 
 
 def test_everybody_else_is_billed_once(unusable: Installation) -> None:
-    """`sound` owes its fee and 3 units, two terms of `overlap`, and the other two fees: 53."""
+    """`sound` owes its fee and 3 units, two terms of `overlap`, and the other two fees: 53.
+
+    Whoever is in a circle of parents, or below one, is invoiced itself.
+    """
     assert unusable.rows(NET) == [
         {"customer_id": name, "net_amount": Decimal(amount)}
         for name, amount in [
+            ("below-circle", "10"),
+            ("circle-a", "10"),
+            ("circle-b", "10"),
             ("lost-currency", "10"),
             ("lost-parent", "13"),
             ("lost-zone", "10"),

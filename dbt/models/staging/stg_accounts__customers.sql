@@ -1,8 +1,9 @@
 -- Grain: one row per customer of the newest snapshot, and per customer that has left it and
 -- whose issued invoices may still have to be adjusted, as last seen.
--- A zone that nobody knows counts as UTC and is flagged, and a parent that does not exist is
--- no parent, since one typing error must not stop or lose the bills of everybody else.
-with
+-- A zone that nobody knows counts as UTC and is flagged, and a parent that does not exist, or
+-- above whom there is no top, is no parent, since one typing error must not stop or lose the
+-- bills of everybody else.
+with recursive
 
 load_files as (
 
@@ -96,6 +97,32 @@ known as (
     select * from ranked
     where recency = 1
 
+),
+
+-- Every customer below one that has no parent, level by level.
+families as (
+
+    select
+        daughters.customer_id,
+        tops.customer_id as invoiced_customer_id
+
+    from known as daughters
+    inner join known as tops
+        on daughters.parent_customer_id = tops.customer_id
+    left join known as above
+        on tops.parent_customer_id = above.customer_id
+    where above.customer_id is null
+
+    union all
+
+    select
+        daughters.customer_id,
+        families.invoiced_customer_id
+
+    from families
+    inner join known as daughters
+        on families.customer_id = daughters.parent_customer_id
+
 )
 
 select
@@ -118,11 +145,12 @@ select
         as is_tax_treatment_known,
     coalesce(zones.timezone, 'UTC') as timezone,
     coalesce(known.timezone, '') = '' or zones.timezone is not null as is_timezone_known,
-    parents.customer_id as parent_customer_id,
-    coalesce(parents.customer_id, known.customer_id) as invoiced_customer_id,
+    case when families.customer_id is not null then known.parent_customer_id end
+        as parent_customer_id,
+    coalesce(families.invoiced_customer_id, known.customer_id) as invoiced_customer_id,
     known.is_current
 from known
 left join zones
     on known.timezone = zones.timezone
-left join known as parents
-    on known.parent_customer_id = parents.customer_id
+left join families
+    on known.customer_id = families.customer_id

@@ -36,6 +36,7 @@ customers as (
         max(raw_customers.position) over (partition by raw_customers.customer_id) as last_position,
         known.is_timezone_known,
         known.parent_customer_id as known_parent_customer_id,
+        parents.customer_id is not null as has_row_of_parent,
         currencies.currency_code as known_currency_code
 
     from {{ source('raw', 'customers') }} as raw_customers
@@ -43,6 +44,8 @@ customers as (
         on raw_customers.file_id = newest_files.file_id
     left join {{ ref('stg_accounts__customers') }} as known
         on raw_customers.customer_id = known.customer_id
+    left join {{ ref('stg_accounts__customers') }} as parents
+        on raw_customers.parent_customer_id = parents.customer_id
     left join {{ ref('currencies') }} as currencies
         on raw_customers.currency_code = currencies.currency_code
 
@@ -141,8 +144,11 @@ findings as (
         position,
         customer_id as record_id,
         'parent_customer_id' as field,
-        concat_ws('', '''', parent_customer_id, ''' does not exist; the customer is invoiced itself')
-            as finding,
+        concat_ws(
+            '', '''', parent_customer_id, ''' ',
+            case when has_row_of_parent then 'has no top above it' else 'does not exist' end,
+            '; the customer is invoiced itself'
+        ) as finding,
         false as is_blocking
     from customers
     where
