@@ -1,6 +1,6 @@
 """dbt as Meterhouse runs it, on the command line and in a process: with exact Spark.
 
-What belongs here: the one setting that dbt-spark does not let a profile decide.
+What belongs here: the settings of a session that dbt-spark does not let a profile decide.
 """
 
 from __future__ import annotations
@@ -8,16 +8,20 @@ from __future__ import annotations
 import importlib.util
 import sys
 
+# How often dbt-spark asks a server whether a statement has ended; its own is five seconds.
+_POLL_SECONDS = 0.1
+
 
 def keep_ansi_mode() -> None:
     """Have dbt-spark leave Spark's ANSI mode on; safe to call again.
 
     dbt-spark turns it off whatever the profile says. An amount that does not fit would then
-    be null, and an invoice would lack it without a word; with it, the build stops.
+    be null, and an invoice would lack it without a word; with it, the build stops. A Thrift
+    server takes the settings of a session only under names that say so.
     """
     if importlib.util.find_spec("dbt.adapters.spark") is None:
         return
-    from dbt.adapters.spark.connections import SparkCredentials
+    from dbt.adapters.spark.connections import PyhiveConnectionWrapper, SparkCredentials
 
     overridden = SparkCredentials.__post_init__
     if getattr(overridden, "keeps_ansi_mode", False):
@@ -25,10 +29,17 @@ def keep_ansi_mode() -> None:
 
     def post_init(credentials: SparkCredentials) -> None:
         overridden(credentials)
-        credentials.server_side_parameters["spark.sql.ansi.enabled"] = "true"
+        settings = credentials.server_side_parameters
+        settings["spark.sql.ansi.enabled"] = "true"
+        if credentials.method == "thrift":
+            settings |= {f"set:hiveconf:{name}": value for name, value in settings.items()}
 
     post_init.keeps_ansi_mode = True  # type: ignore[attr-defined]
     SparkCredentials.__post_init__ = post_init
+    # Nearly all statements end within the whole second that a profile can ask for.
+    PyhiveConnectionWrapper.poll_interval = property(
+        lambda _wrapper: _POLL_SECONDS, lambda _wrapper, _seconds: None
+    )
 
 
 def main() -> None:

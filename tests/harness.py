@@ -418,8 +418,6 @@ class Installation:
         """
         project = link_dbt_project(REPOSITORY / "dbt", self.pricing, self.dbt_folder)
         link = self.dbt_folder / self.warehouse.name
-        if link.is_symlink() and link.readlink() != self.warehouse and self.target == "spark":
-            forget_spark_tables()
         link.unlink(missing_ok=True)
         link.symlink_to(self.warehouse)
         run_dbt([*command, *arguments], project, self.target, link, period)
@@ -475,14 +473,3 @@ def build(
     installation.ingest(loaded_at)
     installation.dbt_build(period, tested=tested)
     return installation
-
-
-def forget_spark_tables() -> None:
-    """Empty the catalogue of this process's Spark; another installation has other tables."""
-    from pyspark.sql import SparkSession
-
-    session = SparkSession.getActiveSession()
-    assert session is not None
-    for database in session.catalog.listDatabases():
-        if database.name != "default":
-            session.sql(f"drop database {database.name} cascade")

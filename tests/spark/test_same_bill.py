@@ -1,4 +1,7 @@
-"""All golden bills on both engines, issued on the way and grown: every mart is the same."""
+"""All golden bills on both engines, issued on the way and grown: every mart is the same.
+
+Spark is a Thrift server here, as on a cluster; the other tests run it inside the process.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pandas as pd
 import pytest
 
 from dagster_project.lib import spark_warehouse
+from dagster_project.lib.dbt_run import environment
 from dagster_project.lib.documents import render_period
 from dagster_project.lib.engine_diff import differing_rows
 from dagster_project.lib.engines import DuckDBWarehouse
@@ -24,7 +28,9 @@ from tests.spark.world import everything, what_comes_later
 
 @pytest.fixture(scope="module")
 def installations(
-    tmp_path_factory: pytest.TempPathFactory, dbt_folders: dict[str, Path], spark: None
+    tmp_path_factory: pytest.TempPathFactory,
+    dbt_folders: dict[str, Path],
+    thrift_server: dict[str, str],
 ) -> dict[str, Installation]:
     """One installation for each engine, with the same files landed at the same instants."""
     made, world = {}, everything()
@@ -33,15 +39,16 @@ def installations(
         made[target] = installation = Installation(folder, dbt_folders[target], target)
         installation.write_price_book(world)
         installation.land(world)
-        installation.bill("2026-03", tested=False)
-        if target == "spark":
-            killed_while_issuing(installation)
-        assert installation.issue("2026-01") > 20
-        installation.land(what_comes_later(world), batch="2")
-        installation.ingest()
-        if target == "spark":
-            killed_while_metering(installation)
-        installation.dbt_build("2026-03", tested=False)
+        with environment(thrift_server):
+            installation.bill("2026-03", tested=False)
+            if target == "spark":
+                killed_while_issuing(installation)
+            assert installation.issue("2026-01") > 20
+            installation.land(what_comes_later(world), batch="2")
+            installation.ingest()
+            if target == "spark":
+                killed_while_metering(installation, thrift_server["METERHOUSE_SPARK_PORT"])
+            installation.dbt_build("2026-03", tested=False)
     return made
 
 
@@ -58,18 +65,17 @@ def killed_while_issuing(installation: Installation) -> None:
     assert installation.rows("select * from ledger.issued_invoices") == []
 
 
-def killed_while_metering(installation: Installation) -> None:
+def killed_while_metering(installation: Installation, port: str) -> None:
     """Lose a day that Spark was about to put in its place."""
     tables = installation.warehouse / "tables" / "metering"
     days = sorted((tables / "met_usage_slices").glob("event_date=2026-01-*"))
     assert len(days) > 5
     shutil.rmtree(days[3])
-    from pyspark.sql import SparkSession
+    from pyhive import hive
 
-    session = SparkSession.getActiveSession()
-    assert session is not None
-    # What a new process would see.
-    session.sql("refresh table metering.met_usage_slices")
+    # What a new server would see.
+    with hive.connect("localhost", int(port)) as connection:
+        connection.cursor().execute("refresh table metering.met_usage_slices")
 
 
 def comparable(
@@ -88,11 +94,12 @@ def test_no_mart_differs(installations: dict[str, Installation]) -> None:
 
 
 def test_the_tests_of_the_project_pass_on_spark(
-    installations: dict[str, Installation],
+    installations: dict[str, Installation], thrift_server: dict[str, str]
 ) -> None:
     """Reconciliations and unit tests hold the rules; on DuckDB every other test runs them."""
     spark = installations["spark"]
-    spark.dbt_build("2026-03", "--select", "resource_type:test", "resource_type:unit_test")
+    with environment(thrift_server):
+        spark.dbt_build("2026-03", "--select", "resource_type:test", "resource_type:unit_test")
 
 
 def test_the_sample_has_everything_that_could_differ(

@@ -1,6 +1,7 @@
 -- Grain: one row per first-landed event and meter that takes it; an event that no meter takes,
 -- is voided or cannot be read has one row all the same, so that every record has its fate.
-{{ config(materialized='view') }}
+-- A view where met_placed_events is one.
+{{ config(materialized=('ephemeral' if target.type == 'spark' else 'view')) }}
 {% set meters = meters_by_event_type() %}
 with
 
