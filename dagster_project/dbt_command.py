@@ -1,6 +1,6 @@
 """dbt as Meterhouse runs it, on the command line and in a process: with exact Spark.
 
-What belongs here: the settings of a session that dbt-spark does not let a profile decide.
+What belongs here: what dbt-spark does not let a profile decide.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import sys
 _POLL_SECONDS = 0.1
 
 
-def keep_ansi_mode() -> None:
-    """Have dbt-spark leave Spark's ANSI mode on; safe to call again.
+def adapt_dbt_spark() -> None:
+    """Have dbt-spark keep Spark exact, and not wait for nothing; safe to call again.
 
-    dbt-spark turns it off whatever the profile says. An amount that does not fit would then
-    be null, and an invoice would lack it without a word; with it, the build stops. A Thrift
-    server takes the settings of a session only under names that say so.
+    dbt-spark turns ANSI mode off whatever the profile says. An amount that does not fit would
+    then be null, and an invoice would lack it without a word; with it, the build stops. A
+    Thrift server takes the settings of a session only under names that say so.
     """
     if importlib.util.find_spec("dbt.adapters.spark") is None:
         return
     from dbt.adapters.spark.connections import PyhiveConnectionWrapper, SparkCredentials
 
     overridden = SparkCredentials.__post_init__
-    if getattr(overridden, "keeps_ansi_mode", False):
+    if getattr(overridden, "is_adapted", False):
         return
 
     def post_init(credentials: SparkCredentials) -> None:
@@ -34,7 +34,7 @@ def keep_ansi_mode() -> None:
         if credentials.method == "thrift":
             settings |= {f"set:hiveconf:{name}": value for name, value in settings.items()}
 
-    post_init.keeps_ansi_mode = True  # type: ignore[attr-defined]
+    post_init.is_adapted = True  # type: ignore[attr-defined]
     SparkCredentials.__post_init__ = post_init
     # Nearly all statements end within the whole second that a profile can ask for.
     PyhiveConnectionWrapper.poll_interval = property(
@@ -46,5 +46,5 @@ def main() -> None:
     """Run dbt with the arguments of the command line."""
     from dbt.cli.main import cli
 
-    keep_ansi_mode()
+    adapt_dbt_spark()
     sys.exit(cli())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster_project.dbt_command import keep_ansi_mode
+from dagster_project.dbt_command import adapt_dbt_spark
 
 # The month up to which at least drafts are made, ``YYYY-MM``; there is no clock in the models.
 # In the environment and not a variable of dbt's: another value of one of those makes dbt parse
@@ -41,7 +41,7 @@ def run_dbt(
     from dbt.adapters.factory import cleanup_connections, reset_adapters
     from dbt.cli.main import dbtRunner
 
-    keep_ansi_mode()
+    adapt_dbt_spark()
     # Nobody reads the files that describe the project and the run; the caller has the records.
     command = ["--quiet", "--log-level-file", "none", "--no-write-json", *arguments]
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.dbt_command import keep_ansi_mode
+from dagster_project.dbt_command import adapt_dbt_spark
 from dagster_project.lib.settings import Settings, SettingsError
 from dagster_project.lib.spark_session import missing_requirement, prepare_spark
 
@@ -53,8 +53,8 @@ def test_everything_spark_keeps_is_in_the_data_directory(tmp_path: Path) -> None
 def test_dbt_leaves_the_exact_mode_of_spark_on() -> None:
     """An amount that does not fit would be null, and missing from the invoice."""
     connections = pytest.importorskip("dbt.adapters.spark.connections")
-    keep_ansi_mode()
-    keep_ansi_mode()
+    adapt_dbt_spark()
+    adapt_dbt_spark()
     credentials = connections.SparkCredentials(
         host="none",
         schema="none",
