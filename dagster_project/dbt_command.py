@@ -8,12 +8,9 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-# How often dbt-spark asks a server whether a statement has ended; its own is five seconds.
-_POLL_SECONDS = 0.1
-
 
 def adapt_dbt_spark() -> None:
-    """Have dbt-spark keep Spark exact, and not wait for nothing; safe to call again.
+    """Have dbt-spark keep Spark exact; safe to call again.
 
     dbt-spark turns ANSI mode off whatever the profile says. An amount that does not fit would
     then be null, and an invoice would lack it without a word; with it, the build stops. A
@@ -21,7 +18,7 @@ def adapt_dbt_spark() -> None:
     """
     if importlib.util.find_spec("dbt.adapters.spark") is None:
         return
-    from dbt.adapters.spark.connections import PyhiveConnectionWrapper, SparkCredentials
+    from dbt.adapters.spark.connections import SparkCredentials
 
     overridden = SparkCredentials.__post_init__
     if getattr(overridden, "is_adapted", False):
@@ -36,10 +33,6 @@ def adapt_dbt_spark() -> None:
 
     post_init.is_adapted = True  # type: ignore[attr-defined]
     SparkCredentials.__post_init__ = post_init
-    # Nearly all statements end within the whole second that a profile can ask for.
-    PyhiveConnectionWrapper.poll_interval = property(
-        lambda _wrapper: _POLL_SECONDS, lambda _wrapper, _seconds: None
-    )
 
 
 def main() -> None:

@@ -616,19 +616,26 @@ def parent_pays(case: Case) -> None:
 
 @golden
 def grandparent_pays(case: Case) -> None:
-    """Daughter and granddaughter are lines of the one invoice at the top: 2 + 3 + 4 = 9."""
-    case.price("per_unit", unit_price="1")
+    """Daughter and granddaughter are lines at the top, with its tax: 2 + 3 + 4 and 19 %."""
+    case.price("per_unit", unit_price="1", tax_category="standard")
     case.use("2")
-    case.owes("2", "2", "2.00", subscription_id=case.name)
+    case.owes("2", "2", "2.00", subscription_id=case.name, tax_rate=Decimal(19))
     above = case.name
     for below, quantity in (("daughter", "3"), ("granddaughter", "4")):
         name = f"{case.name}_{below}"
-        case.world.customer(name, parent_customer_id=above)
+        # Brazil has no rate here, so that theirs would be none.
+        case.world.customer(name, parent_customer_id=above, country_code="BR")
         case.world.subscription(name, plan_code=case.name)
         case.world.event(name, quantity)
-        case.owes(quantity, quantity, f"{quantity}.00", subscription_id=name)
+        case.owes(
+            quantity,
+            quantity,
+            f"{quantity}.00",
+            subscription_id=name,
+            tax_rate=Decimal(19),
+        )
         above = name
-    case.invoice("9", "0", "9")
+    case.invoice("9", "1.71", "10.71")
 
 
 @golden

@@ -205,13 +205,15 @@ def write_customer(world: Scenario, name: str, customer: Customer, parent: str =
 
 def families(names: list[str]) -> dict[str, tuple[str, str]]:
     """Parent and top of each customer: of nine, one has a daughter, one two granddaughters."""
-    parents, tops = {4: 3, 6: 5, 7: 6, 8: 6}, {4: 3, 6: 5, 7: 5, 8: 5}
-    found = {}
+    parents = {4: 3, 6: 5, 7: 6, 8: 6}
+    found: dict[str, tuple[str, str]] = {}
     for index, name in enumerate(names):
         number = index % 9
-        first = index - number
-        parent = names[first + parents[number]] if number in parents else ""
-        found[name] = (parent, names[first + tops.get(number, number)])
+        if number in parents:
+            parent = names[index - number + parents[number]]
+            found[name] = (parent, found[parent][1])
+        else:
+            found[name] = ("", name)
     return found
 
 

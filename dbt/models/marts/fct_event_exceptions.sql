@@ -1,6 +1,5 @@
 -- Grain: one row per landed record that was not rated, with where it came from.
--- A view where marts are read in the warehouse or as published, as fct_usage_daily is.
-{{ config(materialized=('table' if target.type == 'spark' else 'view')) }}
+{{ config(materialized=unstored_mart()) }}
 with
 
 load_files as (

@@ -1,7 +1,5 @@
 -- Grain: one row per subscription, meter, dimension values and day of the customer.
--- A view where marts are read in the warehouse or as published: a table would be written anew,
--- all of the history, for each new day. Spark's marts are read from their files.
-{{ config(materialized=('table' if target.type == 'spark' else 'view')) }}
+{{ config(materialized=unstored_mart()) }}
 with
 
 -- Without the rows that are left over from earlier builds.

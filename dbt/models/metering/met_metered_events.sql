@@ -1,7 +1,6 @@
 -- Grain: one row per first-landed event and meter that takes it; an event that no meter takes,
 -- is voided or cannot be read has one row all the same, so that every record has its fate.
--- A view where met_placed_events is one.
-{{ config(materialized=('ephemeral' if target.type == 'spark' else 'view')) }}
+{{ config(materialized=unstored_events()) }}
 {% set meters = meters_by_event_type() %}
 with
 

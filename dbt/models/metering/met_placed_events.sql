@@ -1,8 +1,7 @@
 -- Grain: one row per first-landed event, with what each meter of its type reads from it side by
 -- side (slot 1, 2, ...), its local day and its slice.
--- A view: the incremental models read from it the days they need, in one pass. Not on Spark, whose
--- embedded catalogue holds no view of more than 32,700 characters, some twenty meters.
-{{ config(materialized=('ephemeral' if target.type == 'spark' else 'view')) }}
+-- A view: the incremental models read from it the days they need, in one pass.
+{{ config(materialized=unstored_events()) }}
 -- depends_on: {{ ref('stg_pricing__meters') }}
 {% set meters = meters_by_event_type() %}
 {% set slots = range(1, slot_count(meters) + 1) %}
