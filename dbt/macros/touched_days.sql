@@ -143,32 +143,6 @@
     {{ return(true) }}
 {% endmacro %}
 
--- Newest load that the model holds already, 0 on a first build and under --full-refresh.
-{% macro last_read_load_id() %}
-    {% if not execute or not is_incremental() %}
-        {{ return(0) }}
-    {% endif %}
-    {{ return(run_query(last_whole_load(this)).columns[0].values()[0]) }}
-{% endmacro %}
-
--- Query of the newest load that the relation holds with all its repeats.
-{% macro last_whole_load(relation) %}{{ return(adapter.dispatch('last_whole_load', 'meterhouse')(relation)) }}{% endmacro %}
-{% macro duckdb__last_whole_load(relation) %}{{ return('select coalesce(max(load_id), 0) from ' ~ relation) }}{% endmacro %}
--- Spark puts the loads in place one after the other, so a run that was killed may lack one.
-{% macro spark__last_whole_load(relation) %}
-    {{ return("select coalesce(min(case when landed.repeat_count <> coalesce(held.repeat_count, 0)"
-        ~ " then landed.load_id - 1 end), max(landed.load_id), 0) from"
-        ~ " (select load_id, count(*) as repeat_count from raw.repeated_events group by load_id) as landed"
-        ~ " left join (select load_id, count(*) as repeat_count from " ~ relation
-        ~ " group by load_id) as held on landed.load_id = held.load_id") }}
-{% endmacro %}
-
--- How an incremental model adds the loads it has not read.
-{% macro appending_loads() %}{{ return(adapter.dispatch('appending_loads', 'meterhouse')()) }}{% endmacro %}
-{% macro duckdb__appending_loads() %}{{ return('append') }}{% endmacro %}
--- A folder for each load, so that one begun and killed is written again and not twice.
-{% macro spark__appending_loads() %}{{ return('insert_overwrite') }}{% endmacro %}
-
 -- How an incremental model replaces the days it metered anew.
 {% macro replacing_days() %}{{ return(adapter.dispatch('replacing_days', 'meterhouse')()) }}{% endmacro %}
 {% macro duckdb__replacing_days() %}{{ return('delete+insert') }}{% endmacro %}

@@ -29,11 +29,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class Warehouse:
     """A warehouse file and a landing directory of one test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, file_format: str = "v1.5.0") -> None:
         folder.mkdir(exist_ok=True)
         self.landing = folder / "landing"
         self.path = folder / "warehouse.duckdb"
-        self.connection = duckdb.connect(str(self.path))
+        config: dict[str, Any] = {"storage_compatibility_version": file_format}
+        self.connection = duckdb.connect(str(self.path), config=config)
 
     def write(self, name: str, content: str | bytes) -> Path:
         path = self.landing / name
@@ -605,6 +606,25 @@ def test_repeats_are_found_over_all_history(warehouse: Warehouse) -> None:
         (2, 2, 5, False),
         (2, 2, 6, False),
     ]
+
+
+def test_a_file_in_the_format_of_an_older_engine_is_loaded_too(tmp_path: Path) -> None:
+    older = Warehouse(tmp_path, "v1.0.0")
+    older.write("usage/a.ndjson", event("1"))
+    assert older.ingest().event_count == 1
+    assert older.rows("select event_id, data from raw.usage_events") == [("1", '{"n":1}')]
+
+
+def test_repeats_of_an_older_warehouse_are_given_their_content(warehouse: Warehouse) -> None:
+    warehouse.write("usage/a.ndjson", "\n".join([event("1"), event("1", '{"n": 2}')]))
+    warehouse.ingest()
+    query = "select * from raw.repeated_events"
+    before = warehouse.rows(query)
+    assert before[0][4:8] + before[0][9:] == ("api", "1", "call", "sub_1", '{"n":2}')
+    for column in ("source", "event_id", "event_type", "subject", "event_at", "data"):
+        warehouse.connection.execute(f"alter table raw.repeated_events drop column {column}")
+    warehouse.ingest()
+    assert warehouse.rows(query) == before
 
 
 def test_first_landed_follows_file_name_whatever_the_format(warehouse: Warehouse) -> None:

@@ -13,7 +13,7 @@ from dagster_project.lib.warehouse import count_rows
 _RAW_TABLES = {
     "load_files": "The ledger of loads: every file that was loaded, with its counts.",
     "usage_events": "Landed usage events as they came, exact to the digit.",
-    "repeated_events": "Events that repeat the source and id of an earlier one.",
+    "repeated_events": "Events that repeat the source and id of an earlier one, as they came.",
     "rejected_records": "Records that cannot be used, with file, position and raw text.",
     "customers": "Snapshots of customers, as text.",
     "subscriptions": "Snapshots of subscriptions, as text.",

@@ -404,7 +404,10 @@ def insert_repeats(load: Load) -> int:
     execute(f"create or replace temp table ingest_candidates as {candidates}")
     execute(
         f"""
-        insert into raw.repeated_events (load_id, file_id, position, is_conflict)
+        insert into raw.repeated_events (
+            load_id, file_id, position, is_conflict, source, event_id, event_type, subject,
+            event_at, data
+        )
         with candidates as (
             select * from raw.usage_events
             where rowid in (
@@ -429,7 +432,8 @@ def insert_repeats(load: Load) -> int:
             or case
                 when data = first_data then false
                 else {canonical_sql("data")} <> {canonical_sql("first_data")}
-            end
+            end,
+            source, event_id, event_type, subject, event_at, data
         from ranked
         where event_rank > 1 and file_id >= {load.first_file_id}
         """

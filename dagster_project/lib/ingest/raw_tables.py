@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 # Per kind: the contract's columns, and whether the header must have them. A column whose
@@ -70,6 +72,8 @@ ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
 # engine's own function is four times as fast as md5, but may change with its version.
 EVENT_HASH = "hash(source, event_id)"
 
+# How texts are compressed is said here, since trying every way on each of them costs more than
+# the rest of a load: many words that come again and again, or long texts that do not.
 EVENT_TABLES = """
 create schema if not exists raw;
 create table if not exists raw.load_files (
@@ -77,11 +81,15 @@ create table if not exists raw.load_files (
     record_count bigint, event_count bigint, rejected_count bigint, loaded_at timestamp
 );
 create table if not exists raw.usage_events (
-    load_id bigint, file_id bigint, position bigint, event_hash ubigint, source varchar,
-    event_id varchar, event_type varchar, subject varchar, event_at timestamp, data varchar
+    load_id bigint, file_id bigint, position bigint, event_hash ubigint,
+    source varchar using compression dict_fsst, event_id varchar using compression zstd,
+    event_type varchar using compression dict_fsst,
+    subject varchar using compression dict_fsst, event_at timestamp,
+    data varchar using compression zstd
 );
 create table if not exists raw.repeated_events (
-    load_id bigint, file_id bigint, position bigint, is_conflict boolean
+    load_id bigint, file_id bigint, position bigint, is_conflict boolean, source varchar,
+    event_id varchar, event_type varchar, subject varchar, event_at timestamp, data varchar
 );
 create table if not exists raw.rejected_records (
     load_id bigint, file_id bigint, position bigint, reason varchar, detail varchar,
@@ -96,7 +104,11 @@ create table if not exists raw.event_hash_probes (event_hash ubigint);
 
 def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the schema `raw` and its tables where missing; changes no record that exists."""
-    connection.execute(EVENT_TABLES)
+    try:
+        connection.execute(EVENT_TABLES)
+    except duckdb.BinderException:
+        # A file in the format of an older engine, which chooses for itself.
+        connection.execute(re.sub(r" using compression \w+", "", EVENT_TABLES))
     for kind, columns in ACCOUNT_COLUMNS.items():
         column_list = ", ".join(f"{column} varchar" for column in columns)
         connection.execute(
@@ -108,7 +120,31 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(
                 f"alter table raw.{kind} add column if not exists {column} varchar"
             )
+    add_repeated_content(connection)
     renew_event_hashes(connection)
+
+
+def add_repeated_content(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lay the content of repeated events beside them where an older warehouse has none."""
+    columns = {
+        str(name): str(kind)
+        for name, kind, *_ in connection.execute("describe raw.usage_events").fetchall()
+    }
+    there = {row[0] for row in connection.execute("describe raw.repeated_events").fetchall()}
+    missing = [name for name in columns if name not in there and name != "event_hash"]
+    if not missing:
+        return
+    connection.execute("begin transaction")
+    for name in missing:
+        column = f"{name} {columns[name]}"
+        connection.execute(f"alter table raw.repeated_events add column {column}")
+    values = ", ".join(f"{name} = events.{name}" for name in missing)
+    connection.execute(
+        f"update raw.repeated_events set {values} from raw.usage_events as events"
+        " where events.file_id = repeated_events.file_id"
+        " and events.position = repeated_events.position"
+    )
+    connection.execute("commit")
 
 
 def renew_event_hashes(connection: duckdb.DuckDBPyConnection) -> None:

@@ -8,16 +8,13 @@ from __future__ import annotations
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
 STRING = r'"(?:[^"\\]|\\.)*"'
 # Cheap test of the whole line for anything the JSON parser would accept and change in silence:
-# more digits than a double holds, an exponent, NaN or Infinity, a trailing comma.
-SUSPICIOUS = (
-    r"[:,\[\s]-?[0-9][0-9.]{15}"
-    r"|[:,\[\s]-?[0-9][0-9.]*[eE]"
-    r"|[:,\[\s]-?(?i:nan|inf)"
-    r"|,\s*[}\]]"
-)
+# more digits than a double holds, an exponent, NaN or Infinity, a trailing comma. A pattern for
+# each mark that a value can follow: one first character is found faster than one of several.
+INEXACT = r"-?(?:[0-9][0-9.]{15}|[0-9][0-9.]*[eE]|(?i:nan|inf))"
+SUSPICIOUS = (rf":\s*{INEXACT}", rf",\s*(?:[}}\]]|{INEXACT})", rf"\[\s*{INEXACT}")
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 PLAIN_TIME = (
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?"
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?"
 )
 OFFSET = " ?[+-](?:[01][0-9]|2[0-3]):?(?:[0-5][0-9])?$"
 
@@ -39,11 +36,18 @@ def time_sql(text: str) -> str:
     and drops the offset of a text cast to a timestamp without zone.
     """
     return (
-        f"case when regexp_matches({text}, {quoted(PLAIN_TIME + '[Zz]?$')})"
-        f" then try_cast(rtrim(upper({text}), 'Z') as timestamp)"
-        f" when regexp_matches({text}, {quoted(PLAIN_TIME + OFFSET)})"
+        f"case when regexp_matches({text}, {quoted(PLAIN_TIME + 'Z?$')})"
+        f" then try_cast({text} as timestamp)"
+        f" when regexp_matches(upper({text}), {quoted(PLAIN_TIME + 'Z?$')})"
+        f" then try_cast(upper({text}) as timestamp)"
+        f" when regexp_matches(upper({text}), {quoted(PLAIN_TIME + OFFSET)})"
         f" then try_cast(upper({text}) as timestamptz) at time zone 'UTC' end"
     )
+
+
+def is_suspicious_sql(text: str) -> str:
+    """True when a JSON text may hold something that the parser would change."""
+    return " or ".join(f"regexp_matches({text}, {quoted(mark)})" for mark in SUSPICIOUS)
 
 
 def exact_text_sql(line: str) -> str:
@@ -124,7 +128,7 @@ def has_repeats_sql(keys: str) -> str:
 def checked_data_sql(column: str) -> str:
     """Text column holding a JSON object: the exact text, null when it is not strict JSON."""
     exact = (
-        f"case when regexp_matches({column}, {quoted(SUSPICIOUS)})"
+        f"case when {is_suspicious_sql(column)}"
         f" then {exact_text_sql(column)} else {column} end"
     )
     return f"case when json_valid({exact}) and json_type({exact}) = 'OBJECT' then {exact} end"
@@ -181,7 +185,7 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
             when len(data_keys) = 0 and json_type(document, '$.data') <> 'OBJECT'
                 then 'data is not an object'
             when {has_repeats_sql("data_keys")} then 'duplicate key in data'
-            when regexp_matches(data_text, '(?s).[\[{{]')
+            when (contains(data_text, ':{{') or contains(data_text, ':['))
                 and len(list_filter(
                     json_extract(data_text::json, '$.*'),
                     lambda member: left(member::varchar, 1) in ('{{', '[')
@@ -197,7 +201,7 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
                     else coalesce(trim(line, chr(32) || chr(9) || chr(10) || chr(13)), '') = ''
                 end as is_blank,
                 case
-                    when regexp_matches(line, {quoted(SUSPICIOUS)}) then {exact_text_sql("line")}
+                    when {is_suspicious_sql("line")} then {exact_text_sql("line")}
                     else line
                 end as exact_line
             from {lines}

@@ -16,7 +16,7 @@ rejected_records as (
 
 repeated_events as (
 
-    select * from {{ ref('stg_usage__repeated_events') }}
+    select * from {{ source('raw', 'repeated_events') }}
 
 ),
 
@@ -53,7 +53,7 @@ exceptions as (
     select
         file_id,
         position,
-        fate,
+        case when is_conflict then 'conflicting_duplicate' else 'duplicate' end as fate,
         '' as reason,
         cast(null as string) as detail,
         source,

@@ -181,7 +181,7 @@ select
 from aggregated
 left join event_types
     on aggregated.event_type = event_types.event_type
+-- An equality alone, since a condition beside it makes a nested loop of the join.
 left join zones
-    on event_types.has_time_bands
-    and aggregated.subject = zones.subject
+    on case when event_types.has_time_bands then aggregated.subject end = zones.subject
 cross join watermark
