@@ -1,6 +1,7 @@
 """The benchmarks and their table: `python -m tests.benchmarks`.
 
-The first two take about ten minutes on two cores, the third twenty.
+The first two take about fifteen minutes on two cores, the third twenty. What is compared in
+them runs twice and the shorter time counts, since other machines share the processors.
 
 1. From landing to drafted invoices, against a hand-written DuckDB script doing load +
    deduplicate + aggregate + rate on the same files under the same memory limit.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,6 +58,23 @@ class Bench:
     folder: Path
     memory_limit: str
     console: Console
+
+    def shorter(
+        self, name: str, kind: str, landing: Path, period: str, warehouse: Path
+    ) -> Measured:
+        """Measure twice from the same state of the warehouse; the shorter run counts.
+
+        Raises: RuntimeError if the worker fails.
+        """
+        before = warehouse.with_suffix(".before")
+        if warehouse.exists():
+            shutil.copy(warehouse, before)
+        first = self.measure(name, kind, landing, period, warehouse)
+        warehouse.unlink()
+        if before.exists():
+            before.replace(warehouse)
+        second = self.measure(name, kind, landing, period, warehouse)
+        return min(first, second, key=lambda run: run.seconds)
 
     def measure(
         self,
@@ -136,7 +155,7 @@ def bench_month(bench: Bench, parquet_count: int, ndjson_count: int) -> list[Mea
         landing, replace(parquet, file_format="ndjson", event_count=ndjson_count, prefix="n")
     )
     runs = [
-        bench.measure(
+        bench.shorter(
             name, kind, files, "2025-01", bench.folder / f"{kind}-{files.name}.duckdb"
         )
         for name, kind, files in (
@@ -193,7 +212,7 @@ def bench_day(bench: Bench, months: int, daily_count: int) -> Measured:
     period = f"{last_day:%Y-%m}"
     bench.measure(f"{months} month(s) less a day", "product", landing, period, warehouse)
     write_usage(landing, Usage("parquet", daily_count, last_day, 1, "d"))
-    return bench.measure(
+    return bench.shorter(
         f"a day added to {months} month(s)", "product", landing, period, warehouse
     )
 

@@ -1,6 +1,8 @@
 -- Grain: one row per time zone in use and UTC day with usage.
 -- Tells the customer's date of an instant by one comparison, so that no zone arithmetic is
 -- done per event: before next_midnight_at it is local_date, from then on next_local_date.
+-- What is metered knows its days, so that of the events only those that landed since are asked.
+{% set slices = 'metering.met_usage_slices' %}
 with
 
 zones as (
@@ -13,8 +15,14 @@ zones as (
 
 days as (
 
+    {% if execute and metering_exists(['met_usage_slices']) %}
+    select event_date from {{ slices }}
+    union
+    {{ days_with_news(source('raw', 'usage_events'), slices) }}
+    {% else %}
     select distinct cast(event_at as date) as event_date
     from {{ source('raw', 'usage_events') }}
+    {% endif %}
 
 ),
 
