@@ -248,9 +248,14 @@
     end
 {% endmacro %}
 
--- The column of the slot, out of columns that end in the slot's number.
-{% macro slot_value(meters, meter_slot, prefix) %}
-    case {{ meter_slot }} {% for slot in range(1, slot_count(meters) + 1) %} when {{ slot }} then {{ prefix }}{{ slot }}{% endfor %} end
+-- The slots in which a meter of any event type is aggregated in this way.
+{% macro slots_of(meters, aggregation) %}{{ return(meters | selectattr('aggregation', 'equalto', aggregation) | map(attribute='slot') | unique | sort) }}{% endmacro %}
+
+-- The column of the slot, out of columns that end in the slot's number; null without one.
+{% macro slot_value(slots, meter_slot, prefix) %}
+    {%- if slots -%}
+    case {{ meter_slot }} {% for slot in slots %} when {{ slot }} then {{ prefix }}{{ slot }}{% endfor %} end
+    {%- else -%} null {%- endif -%}
 {% endmacro %}
 
 {% macro dimensions_of_slot(meters, meter_slot) %}

@@ -95,9 +95,10 @@
 {% macro duckdb__sorted_list(expression) %}list({{ expression }} order by {{ expression }}){% endmacro %}
 {% macro spark__sorted_list(expression) %}array_sort(collect_list({{ expression }})){% endmacro %}
 
--- The last cut that is not after the instant; null before the first.
+-- The last cut that is not after the instant; null before the first. Most days have no cuts, and
+-- DuckDB prepares the list for the lambda all the same.
 {% macro last_cut(cuts, instant) %}{{ adapter.dispatch('last_cut', 'meterhouse')(cuts, instant) }}{% endmacro %}
-{% macro duckdb__last_cut(cuts, instant) %}list_max(list_filter({{ cuts }}, lambda cut : cut <= {{ instant }})){% endmacro %}
+{% macro duckdb__last_cut(cuts, instant) %}case when {{ cuts }} is not null then list_max(list_filter({{ cuts }}, lambda cut : cut <= {{ instant }})) end{% endmacro %}
 {% macro spark__last_cut(cuts, instant) %}array_max(filter({{ cuts }}, cut -> cut <= {{ instant }})){% endmacro %}
 
 {% macro add_days(date, days) %}{{ adapter.dispatch('add_days', 'meterhouse')(date, days) }}{% endmacro %}

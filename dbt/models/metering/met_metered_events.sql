@@ -2,6 +2,7 @@
 -- is voided or cannot be read has one row all the same, so that every record has its fate.
 {{ config(materialized=unstored_events()) }}
 {% set meters = meters_by_event_type() %}
+{% set slots = range(1, slot_count(meters) + 1) %}
 with
 
 placed_events as (
@@ -23,9 +24,9 @@ metered as (
         {{ taken_meter('placed_events.taken_slots', 'slots.meter_slot', 'slots.meter_code') }}
             as meter_code,
         {{ is_counted_slot('placed_events.taken_slots', 'slots.meter_slot') }} as is_counted,
-        {{ slot_value(meters, 'slots.meter_slot', 'placed_events.value_quantity_') }}
+        {{ slot_value(slots, 'slots.meter_slot', 'placed_events.value_quantity_') }}
             as value_quantity,
-        {{ slot_value(meters, 'slots.meter_slot', 'placed_events.value_text_') }} as value_text,
+        {{ slot_value(slots, 'slots.meter_slot', 'placed_events.value_text_') }} as value_text,
         {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values,
         {{ event_dimensions(meters) }} as all_dimension_values
 

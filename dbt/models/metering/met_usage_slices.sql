@@ -12,7 +12,7 @@
 -- depends_on: {{ ref('met_unique_values') }}
 -- depends_on: {{ ref('met_event_values') }}
 {% set meters = meters_by_event_type() %}
-{% set slots = range(1, slot_count(meters) + 1) %}
+{% set summed_slots, largest_slots = slots_of(meters, 'sum'), slots_of(meters, 'max') %}
 {% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
 with
 
@@ -63,8 +63,10 @@ grouped as (
         {% for number in dimension_numbers %}
         dimension_text_{{ number }},
         {% endfor %}
-        {% for slot in slots %}
+        {% for slot in summed_slots %}
         sum(value_quantity_{{ slot }}) as quantity_sum_{{ slot }},
+        {% endfor %}
+        {% for slot in largest_slots %}
         max(value_quantity_{{ slot }}) as quantity_max_{{ slot }},
         {% endfor %}
         count(*) as event_count,
@@ -93,8 +95,10 @@ metered as (
         {{ taken_meter('grouped.taken_slots', 'slots.meter_slot', 'slots.meter_code') }}
             as meter_code,
         {{ is_counted_slot('grouped.taken_slots', 'slots.meter_slot') }} as is_counted,
-        {{ slot_value(meters, 'slots.meter_slot', 'grouped.quantity_sum_') }} as quantity_sum,
-        {{ slot_value(meters, 'slots.meter_slot', 'grouped.quantity_max_') }} as quantity_max,
+        {{ as_quantity(slot_value(summed_slots, 'slots.meter_slot', 'grouped.quantity_sum_')) }}
+            as quantity_sum,
+        {{ as_quantity(slot_value(largest_slots, 'slots.meter_slot', 'grouped.quantity_max_')) }}
+            as quantity_max,
         {{ dimensions_of_slot(meters, 'slots.meter_slot') }} as slot_dimension_values,
         {{ event_dimensions(meters) }} as all_dimension_values
 
