@@ -1,6 +1,6 @@
 """The benchmarks and their table: `python -m tests.benchmarks`.
 
-The first two take about fifteen minutes on two cores, the third twenty. What is compared in
+The first two take about ten minutes on two cores, the third twenty. What is compared in
 them runs twice and the shorter time counts, since other machines share the processors.
 
 1. From landing to drafted invoices, against a hand-written DuckDB script doing load +

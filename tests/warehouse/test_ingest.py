@@ -111,6 +111,8 @@ BAD_LINES = {
     "array": '[{"id": 1}]',
     "scalar": "17",
     "nan": event("x", '{"n": NaN}'),
+    "nan first in a list": event("x")[:-1] + ', "tags": [NaN]}',
+    "nan later in a list": event("x")[:-1] + ', "tags": [1, NaN]}',
     "negative infinity": event("x", '{"n": -Infinity}'),
     "trailing comma": event("x", '{"n": 1,}'),
     "leading zero": event("x", '{"n": 01}'),

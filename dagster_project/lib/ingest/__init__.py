@@ -2,7 +2,8 @@
 
 Only what outside callers need is exported here; the work is in the modules:
 `landing` (finding and opening files), `records` (what makes a record usable),
-`staging` (bulk reading of text formats), `parquet`, `raw_tables` and `load` (the transaction).
+`staging` (bulk reading of text formats), `parquet`, `repeats` (what landed before),
+`raw_tables` and `load` (the transaction).
 """
 
 from dagster_project.lib.ingest.landing import file_kind, new_files

@@ -29,10 +29,13 @@ from dagster_project.lib.ingest.parquet import (
 )
 from dagster_project.lib.ingest.raw_tables import (
     ACCOUNT_COLUMNS,
+    EVENT_COLUMNS,
+    EVENT_CONTENT,
     EVENT_HASH,
     create_raw_tables,
 )
 from dagster_project.lib.ingest.records import identifier
+from dagster_project.lib.ingest.repeats import insert_repeats
 from dagster_project.lib.ingest.staging import (
     STAGE,
     StagedTable,
@@ -42,10 +45,6 @@ from dagster_project.lib.ingest.staging import (
 )
 
 FOLDER_PREFIX = ".meterhouse-ingest-"
-EVENT_COLUMNS = (
-    "load_id, file_id, position, event_hash, source, event_id, event_type, subject,"
-    " event_at, data"
-)
 REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"
 
 
@@ -228,7 +227,7 @@ def attempt(load: Load) -> IngestReport | ParquetGroup:
                 connection.execute("rollback")
                 return group
         load.report("looking for repeated events")
-        repeated_count = insert_repeats(load)
+        repeated_count = insert_repeats(connection, load.first_file_id, load.earlier_events)
         result = insert_ledger(load, repeated_count)
         load.report("committing")
         connection.execute("commit")
@@ -308,8 +307,8 @@ def insert_staged(load: Load, table: StagedTable) -> None:
     source = f"{staged} as staged inner join ingest_files using (read_path){shift}"
     execute(
         f"insert into raw.usage_events ({EVENT_COLUMNS})"
-        f" select {load.load_id}, file_id, {position}, {EVENT_HASH}, source, event_id,"
-        f" event_type, subject, event_at, data from {source} where reason is null"
+        f" select {load.load_id}, file_id, {position}, {EVENT_HASH}, {EVENT_CONTENT}"
+        f" from {source} where reason is null"
     )
     execute(
         f"insert into raw.rejected_records ({REJECT_COLUMNS})"
@@ -338,8 +337,8 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     parameters = {"paths": list(paths)}
     inserted = load.connection.execute(
         f"insert into raw.usage_events ({EVENT_COLUMNS})"
-        f" select {load.load_id}, file_id, position, {EVENT_HASH}, source, event_id,"
-        f" event_type, subject, event_at, data from {source} where reason is null",
+        f" select {load.load_id}, file_id, position, {EVENT_HASH}, {EVENT_CONTENT}"
+        f" from {source} where reason is null",
         parameters,
     ).fetchone()
     if inserted == (sum(load.row_counts[file.source_file] for file in group.files),):
@@ -373,92 +372,6 @@ def isolate_damage(load: Load, group: ParquetGroup) -> None:
         raise RuntimeError(f"cannot load {group.files[0].source_file} and its like")
     position = load.groups.index(group)
     load.groups[position : position + 1] = [ParquetGroup(group.shape, sound)] if sound else []
-
-
-def insert_repeats(load: Load) -> int:
-    """Find events of this load which repeat an earlier identity; return how many.
-
-    Hashes only choose candidates, so history is read by one narrow column, and its rows by
-    number, which skips what lies between them; identity and content are then compared
-    exactly, content without regard to the order of keys.
-    """
-    execute = load.connection.execute
-    if load.earlier_events:
-        execute(
-            f"insert into raw.usage_events ({EVENT_COLUMNS}) select {EVENT_COLUMNS}"
-            f" from {load.earlier_events}"
-            " where event_hash in (select event_hash from raw.usage_events)"
-        )
-    fresh = f"from raw.usage_events where file_id >= {load.first_file_id}"
-    # Numbering the rows of a hash costs half of counting them.
-    candidates = f"""
-        select distinct event_hash from (
-            select event_hash, row_number() over (partition by event_hash) as hash_rank {fresh}
-        ) where hash_rank > 1"""
-    if load.first_file_id > 1:
-        candidates += f"""
-            union
-            select event_hash from raw.usage_events
-            where file_id < {load.first_file_id}
-                and event_hash in (select event_hash {fresh})"""
-    execute(f"create or replace temp table ingest_candidates as {candidates}")
-    execute(
-        f"""
-        insert into raw.repeated_events (
-            load_id, file_id, position, is_conflict, source, event_id, event_type, subject,
-            event_at, data
-        )
-        with candidates as (
-            select * from raw.usage_events
-            where rowid in (
-                select rowid from raw.usage_events
-                where event_hash in (select event_hash from ingest_candidates)
-            )
-        ),
-        ranked as (
-            select
-                *,
-                row_number() over identity as event_rank,
-                first_value(event_type) over identity as first_type,
-                first_value(subject) over identity as first_subject,
-                first_value(event_at) over identity as first_at,
-                first_value(data) over identity as first_data
-            from candidates
-            window identity as (partition by source, event_id order by file_id, position)
-        )
-        select
-            load_id, file_id, position,
-            event_type <> first_type or subject <> first_subject or event_at <> first_at
-            or case
-                when data = first_data then false
-                else {canonical_sql("data")} <> {canonical_sql("first_data")}
-            end,
-            source, event_id, event_type, subject, event_at, data
-        from ranked
-        where event_rank > 1 and file_id >= {load.first_file_id}
-        """
-    )
-    return count(load, "select count(*) from raw.repeated_events where load_id = $1")
-
-
-def canonical_sql(data: str) -> str:
-    """A flat JSON object as sorted pairs: absent is null, 5 is "5" is 5.0."""
-    text = f"json_extract_string({data}, '$.*')"
-    value = (
-        "case when regexp_matches(pair[2], '^-?[0-9]+[.][0-9]+$')"
-        " then rtrim(rtrim(pair[2], '0'), '.') else pair[2] end"
-    )
-    return (
-        f"list_sort(list_transform(list_filter(list_transform("
-        f"list_zip(json_keys({data}), {text}), lambda entry: [entry[1], entry[2]]),"
-        f" lambda pair: pair[2] is not null), lambda pair: [pair[1], {value}]))"
-    )
-
-
-def count(load: Load, query: str) -> int:
-    """Return the count a query gives for this load."""
-    row = load.connection.execute(query, [load.load_id]).fetchone()
-    return int(row[0]) if row else 0
 
 
 def insert_ledger(load: Load, repeated_count: int) -> IngestReport:

@@ -71,6 +71,8 @@ ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
 # Identity of an event as 64 bits; chooses candidates, which are then compared as texts. The
 # engine's own function is four times as fast as md5, but may change with its version.
 EVENT_HASH = "hash(source, event_id)"
+EVENT_CONTENT = "source, event_id, event_type, subject, event_at, data"
+EVENT_COLUMNS = f"load_id, file_id, position, event_hash, {EVENT_CONTENT}"
 
 # How texts are compressed is said here, since trying every way on each of them costs more than
 # the rest of a load: many words that come again and again, or long texts that do not.
@@ -126,25 +128,14 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 def add_repeated_content(connection: duckdb.DuckDBPyConnection) -> None:
     """Lay the content of repeated events beside them where an older warehouse has none."""
-    columns = {
-        str(name): str(kind)
-        for name, kind, *_ in connection.execute("describe raw.usage_events").fetchall()
-    }
-    there = {row[0] for row in connection.execute("describe raw.repeated_events").fetchall()}
-    missing = [name for name in columns if name not in there and name != "event_hash"]
-    if not missing:
+    described = connection.execute("describe raw.repeated_events").fetchall()
+    if "data" in {name for name, *_ in described}:
         return
-    connection.execute("begin transaction")
-    for name in missing:
-        column = f"{name} {columns[name]}"
-        connection.execute(f"alter table raw.repeated_events add column {column}")
-    values = ", ".join(f"{name} = events.{name}" for name in missing)
     connection.execute(
-        f"update raw.repeated_events set {values} from raw.usage_events as events"
-        " where events.file_id = repeated_events.file_id"
-        " and events.position = repeated_events.position"
+        f"create or replace table raw.repeated_events as select repeats.*, {EVENT_CONTENT}"
+        " from raw.repeated_events as repeats left join raw.usage_events as events"
+        " on repeats.file_id = events.file_id and repeats.position = events.position"
     )
-    connection.execute("commit")
 
 
 def renew_event_hashes(connection: duckdb.DuckDBPyConnection) -> None:

@@ -20,8 +20,8 @@ periods as (
 
 ),
 
--- Most discounts of a large price book name one subscription or customer. Matched by that name
--- alone first, since alternatives in a join would compare each discount with every term.
+-- A discount is matched by the narrowest name it has first, an equality: alternatives in a join
+-- would compare each discount with every term.
 named_discounts as (
 
     select
