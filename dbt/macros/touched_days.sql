@@ -23,7 +23,7 @@
 -- rest of the history without reading it.
 {% macro in_touched_days() %}
     {% set touched_days = ref('met_touched_days') %}
-    {% if not execute or not metering_exists(['met_usage_slices', 'met_unique_values', 'met_event_values']) %}
+    {% if not execute or not is_built(['met_usage_slices', 'met_unique_values', 'met_event_values']) %}
         {{ return('true') }}
     {% endif %}
     {% set days = run_query('select event_date from ' ~ touched_days ~ ' order by 1').columns[0].values() %}
@@ -39,7 +39,7 @@
 -- A filter on the days to be assigned anew: metered since, or used by a subject of other terms.
 {% macro in_unassigned_days() %}
     {% set slices, zones = ref('met_usage_slices'), ref('met_subject_zones') %}
-    {% if not execute or not metering_exists(['met_usage_assigned']) %}
+    {% if not execute or not is_built(['met_usage_assigned']) %}
         {{ return('true') }}
     {% endif %}
     {% set assigned = 'metering.met_usage_assigned' %}
@@ -58,7 +58,7 @@
 -- A filter on the days whose unrated usage is not what its events were last read for.
 {% macro in_changed_unrated_days() %}
     {% set unrated_days = ref('met_unrated_days') %}
-    {% if not execute or not metering_exists(['met_unrated_events']) %}
+    {% if not execute or not is_built(['met_unrated_events']) %}
         {{ return('true') }}
     {% endif %}
     {% set days = run_query(
@@ -73,7 +73,7 @@
 -- A filter on the local days to be counted anew.
 {% macro in_changed_usage_dates() %}
     {% set days = ref('met_usage_days') %}
-    {% if not execute or not metering_exists(['met_usage_daily']) %}
+    {% if not execute or not is_built(['met_usage_daily']) %}
         {{ return('true') }}
     {% endif %}
     {% set dates = run_query(
@@ -94,7 +94,7 @@
 
 -- One more than the largest number in an incremental model, 1 for the first build.
 {% macro next_number(table, column) %}
-    {% if not execute or not metering_exists([table]) %}
+    {% if not execute or not is_built([table]) %}
         {{ return(1) }}
     {% endif %}
     {{ return(run_query('select coalesce(max(' ~ column ~ '), 0) + 1 from metering.' ~ table).columns[0].values()[0]) }}
@@ -103,7 +103,7 @@
 -- A filter on the months of usage to be added up anew, written out as dates.
 {% macro in_changed_months() %}
     {% set assigned, cuts = ref('met_usage_assigned'), ref('met_term_cuts') %}
-    {% if not execute or not metering_exists(['met_usage_segments']) %}
+    {% if not execute or not is_built(['met_usage_segments']) %}
         {{ return('true') }}
     {% endif %}
     {% set segments = 'metering.met_usage_segments' %}
@@ -132,12 +132,12 @@
     {{ return('(' ~ spans | join(' or ') ~ ')' if spans else 'false') }}
 {% endmacro %}
 
--- False on a first build and under --full-refresh: then every day is metered.
-{% macro metering_exists(tables) %}
+-- False on a first build and under --full-refresh: then every day is metered, every period rated.
+{% macro is_built(tables, schema='metering') %}
     {% if flags.FULL_REFRESH %}
         {{ return(false) }}
     {% endif %}
-    {% for table in tables if adapter.get_relation(target.database, 'metering', table) is none %}
+    {% for table in tables if adapter.get_relation(target.database, schema, table) is none %}
         {{ return(false) }}
     {% endfor %}
     {{ return(true) }}

@@ -67,6 +67,12 @@ def called(macro: str, *arguments: str) -> str:
     return "{{ " + macro + "(" + ", ".join(repr(argument) for argument in arguments) + ") }}"
 
 
+def compared_rows(one: str, other: str) -> str:
+    """Whether two rows, given as select lists, have the same hash."""
+    hashes = " = ".join(called("row_hash", name) for name in ("one", "other"))
+    return f"(select {hashes} from (select {one}) as one cross join (select {other}) as other)"
+
+
 def decimal(text: str, kind: str = Q) -> str:
     """SQL of a decimal of a type."""
     return f"cast('{text}' as {kind})"
@@ -86,6 +92,11 @@ CASES: list[tuple[str, str | None]] = [
     (called("parse_quantity", "concat('1', chr(10))"), None),
     *((called("is_number", literal(text)), expected) for text, expected in NUMBERS.items()),
     (called("is_number", "concat('1', chr(10))"), "false"),
+    # Rows that differ in what a price would differ in; a null is a value like any other.
+    (compared_rows("1 as a, 'x' as b", "1 as a, 'x' as b"), "true"),
+    (compared_rows("1 as a, 'x' as b", "1 as a, 'y' as b"), "false"),
+    (compared_rows("'x' as a, null as b", "null as a, 'x' as b"), "false"),
+    (compared_rows("'' as a, 'x' as b", "cast(null as string) as a, 'x' as b"), "false"),
     # Arithmetic
     (called("whole_packages", decimal("0.001"), decimal("1000")), "1.000000000000"),
     (called("whole_packages", decimal("1000"), decimal("1000")), "1.000000000000"),

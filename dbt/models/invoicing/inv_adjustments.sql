@@ -16,6 +16,14 @@ closed_periods as (
 
 ),
 
+-- They come to what was issued, so neither side of them is here.
+settled_periods as (
+
+    select * from {{ ref('rat_period_inputs') }}
+    where is_settled
+
+),
+
 issued_lines as (
 
     select
@@ -34,6 +42,12 @@ issued_lines as (
     from {{ source('ledger', 'issued_invoice_lines') }} as issued_invoice_lines
     inner join {{ source('ledger', 'issued_invoices') }} as issued_invoices
         on issued_invoice_lines.invoice_id = issued_invoices.invoice_id
+    left join settled_periods
+        on issued_invoices.customer_id = settled_periods.invoiced_customer_id
+        and issued_invoices.currency_code = settled_periods.currency_code
+        and coalesce(issued_invoice_lines.adjusted_billing_period, issued_invoices.billing_period)
+        = settled_periods.billing_period
+    where settled_periods.invoiced_customer_id is null
 
 ),
 

@@ -15,7 +15,7 @@ zones as (
 
 days as (
 
-    {% if execute and metering_exists(['met_usage_slices']) %}
+    {% if execute and is_built(['met_usage_slices']) %}
     select event_date from {{ slices }}
     union
     {{ days_with_news(source('raw', 'usage_events'), slices) }}

@@ -10,20 +10,15 @@
 -- depends_on: {{ ref('met_subject_cuts') }}
 -- depends_on: {{ ref('stg_pricing__meters') }}
 -- depends_on: {{ source('raw', 'usage_events') }}
-{% if not execute or not metering_exists(['met_usage_slices']) %}
+{% if not execute or not is_built(['met_usage_slices']) %}
 
 select cast('1970-01-01' as date) as event_date
 from {{ ref('stg_usage__voids') }}
 where 1 = 0
 
 {% else %}
+-- Slices are read by name, since DuckDB would copy all of them for a CTE that is read twice.
 with
-
-slices as (
-
-    select * from {{ slices }}
-
-),
 
 voids as (
 
@@ -62,7 +57,7 @@ void_counts as (
     group by event_date
     union all
     select event_date, 0 as voided_count, sum(record_count) as metered_count
-    from slices
+    from {{ slices }}
     where event_state = 'voided'
     group by event_date
 
@@ -82,7 +77,7 @@ cut_slices as (
         {{ local_day_of('slices.last_event_at') }} as last_local_date,
         {{ metered_by() }} as event_type_hash_now
 
-    from slices
+    from {{ slices }} as slices
     left join zones
         on slices.subject = zones.subject
     left join local_days

@@ -1,13 +1,8 @@
 -- Grain: one row per file, UTC day, subject, event type and state, set of meters, dimension values
 -- of the event, local day and slice whose events no charge rates, with the fate they have instead.
 -- Kept apart because these are few: what is rated need not be told apart any further.
+-- Assigned slices are read by name, since DuckDB would copy all of them for a CTE that is read twice.
 with
-
-assigned as (
-
-    select * from {{ ref('met_usage_assigned') }}
-
-),
 
 usage_windows as (
 
@@ -70,7 +65,7 @@ unpriced_segments as (
 unpriced as (
 
     select assigned.*
-    from assigned
+    from {{ ref('met_usage_assigned') }} as assigned
     inner join unpriced_segments
         on assigned.subscription_id = unpriced_segments.subscription_id
         and assigned.term_from_at = unpriced_segments.term_from_at
@@ -119,7 +114,7 @@ unrated as (
         'unpriced' as fate,
         sum(assigned.record_count) as record_count
 
-    from assigned
+    from {{ ref('met_usage_assigned') }} as assigned
     inner join unpriced_groups
         on assigned.file_id = unpriced_groups.file_id
         and assigned.event_date = unpriced_groups.event_date
@@ -152,7 +147,7 @@ unrated as (
         slice_from_at,
         slice_fate as fate,
         sum(record_count) as record_count
-    from assigned
+    from {{ ref('met_usage_assigned') }}
     where slice_fate <> 'metered'
     group by
         file_id, event_date, subject, event_type, event_state, taken_slots, event_dimensions,

@@ -1,7 +1,8 @@
 -- Metered = rated, charge by charge: the usage of slices that a price covers is the usage of the
 -- charges. Quantities for sum and count meters, which add up; events for all meters.
 -- Usage before the first period has no charge, which is why its fate is unpriced. Usage of a
--- period longer than the plan's waits for the invoice with which the period ends.
+-- period longer than the plan's waits for the invoice with which the period ends. That of a settled
+-- period was compared when it was rated.
 with
 
 billed as (
@@ -26,6 +27,21 @@ billed as (
     group by
         periods.subscription_id, periods.term_from_at, periods.billing_interval,
         terms.billing_interval
+
+),
+
+settled_periods as (
+
+    select periods.*
+    from {{ ref('met_billing_periods') }} as periods
+    inner join {{ ref('stg_accounts__subscriptions') }} as terms
+        on periods.subscription_id = terms.subscription_id
+        and periods.term_from_at = terms.term_from_at
+    inner join {{ ref('rat_period_inputs') }} as inputs
+        on terms.invoiced_customer_id = inputs.invoiced_customer_id
+        and terms.currency_code = inputs.currency_code
+        and periods.billing_period = inputs.billing_period
+    where inputs.is_settled
 
 ),
 
@@ -59,7 +75,15 @@ metered as (
         and assigned.first_event_at < billed.last_to_at
     inner join {{ ref('stg_pricing__meters') }} as meters
         on assigned.meter_code = meters.meter_code
-    where assigned.slice_fate = 'metered'
+    left join settled_periods
+        on assigned.subscription_id = settled_periods.subscription_id
+        and assigned.term_from_at = settled_periods.term_from_at
+        and windows.billing_interval = settled_periods.billing_interval
+        and assigned.first_event_at >= settled_periods.from_at
+        and assigned.first_event_at < settled_periods.to_at
+    where
+        assigned.slice_fate = 'metered'
+        and settled_periods.subscription_id is null
     group by
         assigned.subscription_id, assigned.term_from_at, windows.charge_code, assigned.meter_code
 

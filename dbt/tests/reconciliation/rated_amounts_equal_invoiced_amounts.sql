@@ -1,7 +1,15 @@
 -- Rated = invoiced, in the terms of the prices: charges, minimums and maximums, commitments and
 -- discounts as of everything now known are what issued invoices and drafts, adjustments included,
--- add up to. Over all periods, since lines that cancel out to a zero invoice are left out together.
+-- add up to. Over all periods, since lines that cancel out to a zero invoice are left out together,
+-- but those that are settled: what they came to was compared when they were rated.
 with
+
+settled_periods as (
+
+    select * from {{ ref('rat_period_inputs') }}
+    where is_settled
+
+),
 
 rated as (
 
@@ -31,6 +39,12 @@ invoiced as (
     from {{ ref('fct_invoice_lines') }} as lines
     inner join {{ ref('fct_invoices') }} as invoices
         on lines.invoice_id = invoices.invoice_id
+    left join settled_periods
+        on invoices.customer_id = settled_periods.invoiced_customer_id
+        and invoices.currency_code = settled_periods.currency_code
+        and coalesce(lines.adjusted_billing_period, invoices.billing_period)
+        = settled_periods.billing_period
+    where settled_periods.invoiced_customer_id is null
     group by invoices.customer_id, invoices.currency_code
 
 )

@@ -1,0 +1,219 @@
+-- Grain: one row per invoiced customer, currency and billing period: a fingerprint of all that
+-- charges, minimums, maximums and discounts are made of, and whether it leaves the period settled.
+-- Settled is a closed period that came to what was issued when it was last rated, from inputs with
+-- the same fingerprint. What was found then is the last model of the stage after this one, read as
+-- the run before has left it.
+{% set settled_periods = 'invoicing.inv_settled_periods' %}
+with
+
+priced_periods as (
+
+    select * from {{ ref('rat_priced_periods') }}
+
+),
+
+prices as (
+
+    select
+        rows_of_prices.price_id,
+        {{ row_hash('rows_of_prices') }} as price_hash
+
+    from {{ ref('prices') }} as rows_of_prices
+
+),
+
+tiers as (
+
+    select
+        rows_of_tiers.price_id,
+        sum({{ row_hash('rows_of_tiers') }}) as tier_hash
+
+    from {{ ref('price_tiers') }} as rows_of_tiers
+    group by rows_of_tiers.price_id
+
+),
+
+terms as (
+
+    select
+        rows_of_terms.subscription_id,
+        rows_of_terms.term_from_at,
+        rows_of_terms.invoiced_customer_id,
+        rows_of_terms.currency_code,
+        {{ row_hash('rows_of_terms') }} as term_hash
+
+    from {{ ref('stg_accounts__subscriptions') }} as rows_of_terms
+
+),
+
+customers as (
+
+    select
+        rows_of_customers.customer_id,
+        {{ row_hash('rows_of_customers') }} as customer_hash
+
+    from {{ ref('stg_accounts__customers') }} as rows_of_customers
+
+),
+
+meters as (
+
+    select * from {{ ref('stg_pricing__meters') }}
+
+),
+
+months as (
+
+    select
+        event_month,
+        max(assignment_number) as assignment_number
+
+    from {{ ref('met_usage_segments') }}
+    group by event_month
+
+),
+
+-- A level holds from one period into the next, so it is made of all usage before its end too.
+charged as (
+
+    select
+        priced_periods.invoiced_customer_id,
+        priced_periods.currency_code,
+        priced_periods.billing_period,
+        min(case
+            when meters.aggregation = 'time_weighted' then {{ beginning_of_time() }}
+            when meters.meter_code is not null then priced_periods.line_from_at
+        end) as usage_from_at,
+        max(case when meters.meter_code is not null then priced_periods.line_to_at end)
+            as usage_to_at,
+        sum({{ row_hash('priced_periods') }}) as charge_hash,
+        sum(prices.price_hash) as price_hash,
+        sum(tiers.tier_hash) as tier_hash,
+        sum(terms.term_hash) as term_hash,
+        max(customers.customer_hash) as customer_hash
+
+    from priced_periods
+    left join prices
+        on priced_periods.price_id = prices.price_id
+    left join tiers
+        on priced_periods.price_id = tiers.price_id
+    left join terms
+        on priced_periods.subscription_id = terms.subscription_id
+        and priced_periods.term_from_at = terms.term_from_at
+    left join customers
+        on priced_periods.invoiced_customer_id = customers.customer_id
+    left join meters
+        on priced_periods.meter_code = meters.meter_code
+    group by
+        priced_periods.invoiced_customer_id, priced_periods.currency_code,
+        priced_periods.billing_period
+
+),
+
+discounted as (
+
+    select
+        terms.invoiced_customer_id,
+        terms.currency_code,
+        discount_periods.billing_period,
+        sum({{ row_hash('discount_periods') }}) as discount_hash
+
+    from {{ ref('rat_discount_periods') }} as discount_periods
+    inner join terms
+        on discount_periods.subscription_id = terms.subscription_id
+        and discount_periods.term_from_at = terms.term_from_at
+    group by
+        terms.invoiced_customer_id, terms.currency_code, discount_periods.billing_period
+
+),
+
+usage_spans as (
+
+    select distinct usage_from_at, usage_to_at
+    from charged
+    where usage_from_at is not null
+
+),
+
+-- A month has a new number whenever usage in it was given to terms anew.
+used as (
+
+    select
+        usage_spans.usage_from_at,
+        usage_spans.usage_to_at,
+        sum({{ row_hash('months') }}) as usage_hash
+
+    from usage_spans
+    inner join months
+        on usage_spans.usage_to_at > cast(months.event_month as timestamp)
+        and usage_spans.usage_from_at < cast({{ add_months('months.event_month', 1) }} as timestamp)
+    group by usage_spans.usage_from_at, usage_spans.usage_to_at
+
+),
+
+-- What a period shares with all others.
+shared as (
+
+    select sum(shared_hash) as shared_hash
+    from (
+        {% for seed in ['meters', 'currencies', 'tax_rates', 'commitments'] %}
+        select {{ row_hash(seed) }} as shared_hash from {{ ref(seed) }} as {{ seed }}
+        {{ 'union all' if not loop.last }}
+        {% endfor %}
+    ) as seeds
+
+),
+
+fingerprints as (
+
+    select
+        charged.invoiced_customer_id,
+        charged.currency_code,
+        charged.billing_period,
+        concat_ws(
+            '|',
+            '{{ models_checksum() }}',
+            coalesce(cast(shared.shared_hash as string), ''),
+            coalesce(cast(charged.charge_hash as string), ''),
+            coalesce(cast(charged.price_hash as string), ''),
+            coalesce(cast(charged.tier_hash as string), ''),
+            coalesce(cast(charged.term_hash as string), ''),
+            coalesce(cast(charged.customer_hash as string), ''),
+            coalesce(cast(discounted.discount_hash as string), ''),
+            coalesce(cast(used.usage_hash as string), '')
+        ) as input_hash
+
+    from charged
+    cross join shared
+    left join discounted
+        on charged.invoiced_customer_id = discounted.invoiced_customer_id
+        and charged.currency_code = discounted.currency_code
+        and charged.billing_period = discounted.billing_period
+    left join used
+        on charged.usage_from_at = used.usage_from_at
+        and charged.usage_to_at = used.usage_to_at
+
+)
+
+{% if execute and is_built(['inv_settled_periods'], 'invoicing') %}
+select
+    fingerprints.invoiced_customer_id,
+    fingerprints.currency_code,
+    fingerprints.billing_period,
+    fingerprints.input_hash,
+    settled_periods.customer_id is not null as is_settled
+from fingerprints
+left join {{ settled_periods }} as settled_periods
+    on fingerprints.invoiced_customer_id = settled_periods.customer_id
+    and fingerprints.currency_code = settled_periods.currency_code
+    and fingerprints.billing_period = settled_periods.billing_period
+    and fingerprints.input_hash = settled_periods.input_hash
+{% else %}
+select
+    invoiced_customer_id,
+    currency_code,
+    billing_period,
+    input_hash,
+    false as is_settled
+from fingerprints
+{% endif %}
