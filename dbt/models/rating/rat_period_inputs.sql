@@ -151,6 +151,20 @@ used as (
 
 ),
 
+-- A ledger put back from a backup may lack what was settled in the meantime.
+issued as (
+
+    select
+        customer_id,
+        currency_code,
+        billing_period,
+        count(*) as issued_count
+
+    from {{ source('ledger', 'issued_invoices') }}
+    group by customer_id, currency_code, billing_period
+
+),
+
 -- What a period shares with all others.
 shared as (
 
@@ -172,15 +186,12 @@ fingerprints as (
         charged.billing_period,
         concat_ws(
             '|',
-            '{{ models_checksum() }}',
-            coalesce(cast(shared.shared_hash as string), ''),
-            coalesce(cast(charged.charge_hash as string), ''),
-            coalesce(cast(charged.price_hash as string), ''),
-            coalesce(cast(charged.tier_hash as string), ''),
-            coalesce(cast(charged.term_hash as string), ''),
-            coalesce(cast(charged.customer_hash as string), ''),
-            coalesce(cast(discounted.discount_hash as string), ''),
-            coalesce(cast(used.usage_hash as string), '')
+            '{{ models_checksum() }}'
+            {%- for part in ['shared.shared_hash', 'charged.charge_hash', 'charged.price_hash',
+                'charged.tier_hash', 'charged.term_hash', 'charged.customer_hash',
+                'discounted.discount_hash', 'used.usage_hash', 'issued.issued_count'] %},
+            coalesce(cast({{ part }} as string), '')
+            {%- endfor %}
         ) as input_hash
 
     from charged
@@ -192,6 +203,10 @@ fingerprints as (
     left join used
         on charged.usage_from_at = used.usage_from_at
         and charged.usage_to_at = used.usage_to_at
+    left join issued
+        on charged.invoiced_customer_id = issued.customer_id
+        and charged.currency_code = issued.currency_code
+        and charged.billing_period = issued.billing_period
 
 )
 
