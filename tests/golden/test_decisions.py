@@ -30,6 +30,10 @@ def shared_world() -> Scenario:
     scenario.meter("output", "tokens", value_property="output_tokens")
     scenario.meter("call", "call", rounding_increment="1", minimum_quantity="60")
     scenario.meter("by_model", "llm", dimensions="model")
+    # Properties have the names that the sender gave them.
+    scenario.meter(
+        "sent", "send", value_property="kb/s~1.é $", filter="to=b", dimensions="a/~0"
+    )
     for rate, dates in {"10": ("", "2026-01-31"), "20": ("2026-01-31", "")}.items():
         scenario.tax_rates.append(
             {"tax_category": "standard", "country_code": "DE", "tax_code": "DE", "rate": rate}
@@ -78,6 +82,11 @@ def shared_world() -> Scenario:
     _sold(scenario, "models", meter_code="by_model", included_quantity="100")
     for model, quantity in (("a", "130"), ("b", "110")):
         scenario.event("models", quantity, event_type="llm", data={"model": model})
+
+    _sold(scenario, "sender", meter_code="sent")
+    for place, size in (("b", "5"), ("c", "9")):
+        names = {"kb/s": "1", "kb/s~1.é $": size, "to": place, "a": "x", "a/~0": "y"}
+        scenario.event("sender", event_type="send", data=names)
 
     fee = {"charge": "fee", "pricing_model": "flat", "meter_code": ""}
     taxed = {"tax_category": "standard"}
@@ -142,6 +151,8 @@ LINES = {
     "reversal": [("-60", "-60")],
     # Each model has 100 free units of its own.
     "models": [("110", "10"), ("130", "30")],
+    # What was sent to b, read from the property of that name and of no similar one.
+    "sender": [("5", "5")],
     # Owed once, at the price in force when the month starts.
     "fee": [("1", "10")],
 }

@@ -164,7 +164,7 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
     a cleaned copy are taken out of the raw text.
     """
     raw_text = "replace(line, chr(1), '')" if is_marked else "line"
-    paths = ", ".join(f"'$.{name}'" for name in (*ATTRIBUTES, "data"))
+    paths = ", ".join(f"'/{name}'" for name in (*ATTRIBUTES, "data"))
     columns = ("event_id", "source", "event_type", "subject", "time_text")
     # Only what begins with [, f, t or { can be an array, a boolean or an object.
     non_scalar = " or ".join(

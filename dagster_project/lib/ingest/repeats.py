@@ -42,18 +42,21 @@ def insert_repeats(
             where file_id < {first_file_id}
                 and event_hash in (select event_hash {fresh})"""
     execute(f"create or replace temp table ingest_candidates as {candidates}")
+    among = "event_hash in (select event_hash from ingest_candidates)"
+    events = f"select * {fresh} and {among}"
+    if first_file_id > 1:
+        events += f"""
+            union all
+            select * from raw.usage_events
+            where rowid in (
+                select rowid from raw.usage_events where file_id < {first_file_id} and {among}
+            )"""
     inserted = execute(
         f"""
         insert into raw.repeated_events (
             load_id, file_id, position, is_conflict, {EVENT_CONTENT}
         )
-        with candidates as (
-            select * from raw.usage_events
-            where rowid in (
-                select rowid from raw.usage_events
-                where event_hash in (select event_hash from ingest_candidates)
-            )
-        ),
+        with candidates as ({events}),
         ranked as (
             select
                 *,
