@@ -227,7 +227,11 @@ def attempt(load: Load) -> IngestReport | ParquetGroup:
                 connection.execute("rollback")
                 return group
         load.report("looking for repeated events")
-        repeated_count = insert_repeats(connection, load.first_file_id, load.earlier_events)
+        repeated_count = insert_repeats(
+            connection,
+            range(load.first_file_id, load.first_file_id + len(load.file_ids)),
+            load.earlier_events,
+        )
         result = insert_ledger(load, repeated_count)
         load.report("committing")
         connection.execute("commit")

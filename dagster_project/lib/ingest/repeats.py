@@ -6,11 +6,13 @@ import duckdb
 
 from dagster_project.lib.ingest.raw_tables import EVENT_COLUMNS, EVENT_CONTENT
 
+PART_COUNT = 8
+
 
 def insert_repeats(
-    connection: duckdb.DuckDBPyConnection, first_file_id: int, earlier_events: str | None
+    connection: duckdb.DuckDBPyConnection, file_ids: range, earlier_events: str | None
 ) -> int:
-    """Find events of the files from `first_file_id` on which repeat an earlier identity.
+    """Find events of the files of this load which repeat an earlier identity.
 
     Hashes only choose candidates, so history is read by one narrow column, and its rows by
     number, which skips what lies between them; identity and content are then compared
@@ -18,10 +20,12 @@ def insert_repeats(
 
     Args:
         connection: the warehouse, in the transaction of the load.
-        first_file_id: the first file of this load.
+        file_ids: the files of this load, the last ones there are.
         earlier_events: SQL of the events of earlier loads, when they are kept elsewhere.
     Returns: how many there are.
     """
+    if not file_ids:
+        return 0
     execute = connection.execute
     if earlier_events:
         execute(
@@ -29,7 +33,14 @@ def insert_repeats(
             f" from {earlier_events}"
             " where event_hash in (select event_hash from raw.usage_events)"
         )
-    fresh = f"from raw.usage_events where file_id >= {first_file_id}"
+    first_file_id = file_ids.start
+    # The engine scans rows that are not committed on one core, but parts of them side by side.
+    size = max(len(file_ids) // PART_COUNT, 1)
+    parts = (
+        f"select * from raw.usage_events where file_id between {first} and {first + size - 1}"
+        for first in file_ids[::size]
+    )
+    fresh = f"from ({' union all '.join(parts)})"
     # Numbering the rows of a hash costs half of counting them.
     candidates = f"""
         select distinct event_hash from (
@@ -43,7 +54,7 @@ def insert_repeats(
                 and event_hash in (select event_hash {fresh})"""
     execute(f"create or replace temp table ingest_candidates as {candidates}")
     among = "event_hash in (select event_hash from ingest_candidates)"
-    events = f"select * {fresh} and {among}"
+    events = f"select * {fresh} where {among}"
     if first_file_id > 1:
         events += f"""
             union all
