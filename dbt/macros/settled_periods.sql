@@ -15,6 +15,16 @@
     {{ return(local_md5(checksums | join)) }}
 {% endmacro %}
 
+-- Whether this run makes all models from rating on, as SQL.
+{% macro is_whole_run() %}
+    {% for node in (graph.nodes.values() if execute else []) | selectattr('resource_type', 'equalto', 'model') %}
+        {% if node.schema in ('rating', 'invoicing') and node.unique_id not in selected_resources %}
+            {{ return('false') }}
+        {% endif %}
+    {% endfor %}
+    {{ return('true') }}
+{% endmacro %}
+
 -- A full refresh rates every period. Gone before anything else is built, so that a refresh which
 -- is killed leaves nothing behind that speaks of the tables before it.
 {% macro forget_settled_periods() %}

@@ -7,13 +7,16 @@ February.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Installation, Scenario, build
+from dagster_project.lib.warehouse import open_warehouse
+from tests import harness
+from tests.harness import REPOSITORY, Installation, Scenario, build
 from tests.warehouse.test_incremental import marts
 
 RATED = """
@@ -27,8 +30,12 @@ ADJUSTED = """
     where invoice_status = 'draft' and line_type = 'adjustment'
     group by all
 """
-METERED = ("bounded", "committed", "discounted", "kept", "late", "priced", "tiered", "voided")
-FEES = ("ended", "fee", "paused")
+METERED = (
+    *("bounded", "committed", "discounted", "gross", "kept", "late", "priced", "tiered"),
+    *("treated", "voided"),
+)
+FEES = ("ended", "fee", "paused", "restored")
+MODELS = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
 
 
 @dataclass
@@ -85,7 +92,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> dict[st
         tested=False,
     )
     assert installation.issue("2025-12") == 1
-    assert installation.issue("2026-01") == 12
+    assert installation.issue("2026-01") == 15
     installation.bill("2026-02", tested=False)
     found = {"first": look(installation)}
 
@@ -96,6 +103,14 @@ def steps(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> dict[st
         if row["plan_code"] == "bounded":
             row["maximum_amount"] = "4"  # type: ignore[index]
     changed.tiers[1] = dict(changed.tiers[1]) | {"unit_price": "3"}
+    changed.plans = [
+        dict(row) | ({"tax_included": "true"} if row["plan_code"] == "gross" else {})
+        for row in changed.plans
+    ]
+    changed.customers = [
+        dict(row) | ({"tax_treatment": "exempt"} if row["customer_id"] == "treated" else {})
+        for row in changed.customers
+    ]
     changed.discount("ten", "percentage", "10", plan_code="discounted")
     for row in changed.subscriptions:
         if row["subscription_id"] == "ended":
@@ -115,18 +130,47 @@ def steps(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> dict[st
     usage.event("late", "3", at="2026-01-31T23:00:00Z", event_id="came-late")
     usage.void("voided")
     installation.land(usage, batch="3")
+    with open_warehouse(installation.warehouse) as connection:
+        connection.execute("delete from ledger.issued_invoices where customer_id = 'restored'")
+        connection.execute(
+            "delete from ledger.issued_invoice_lines where subscription_id = 'restored'"
+        )
     installation.bill("2026-02", tested=False)
     found["used"] = look(installation)
 
     changed.commitment("deal", "25", plan_code="committed")
     installation.write_price_book(changed)
+    # A run that is chosen by hand, or ends before it has rated anything, and an invoicing.
+    installation.dbt([*MODELS, "+rat_period_inputs"], "2026-02")
+    installation.dbt([*MODELS, "path:models/invoicing"], "2026-02")
     installation.bill("2026-02", tested=False)
     found["committed"] = look(installation)
+
+    repository = tmp_path_factory.mktemp("repository")
+    for name in ("dbt", "pricing_seeds"):
+        shutil.copytree(REPOSITORY / name, repository / name)
+    with (repository / "dbt/models/rating/rat_recurring_charges.sql").open("a") as model:
+        model.write("-- Another rule.\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "REPOSITORY", repository)
+        elsewhere = replace(installation, dbt_folder=tmp_path_factory.mktemp("other-dbt"))
+        elsewhere.dbt_build("2026-02", tested=False)
+    found["remodelled"] = look(installation)
 
     grown = marts(installation)
     installation.dbt_build("2026-02", "--full-refresh", tested=False)
     found["refreshed"] = look(installation)
     assert marts(installation) == grown
+
+    # As a full refresh leaves it that is killed before it has rated anything.
+    installation.dbt([*MODELS, "dim_dates", "--full-refresh"], "2026-02")
+    assert (
+        installation.rows(
+            "select table_name from information_schema.tables"
+            " where table_name = 'inv_settled_periods'"
+        )
+        == []
+    )
     return found
 
 
@@ -140,10 +184,13 @@ def test_each_reason_to_rate_a_period_again_is_enough(steps: dict[str, Step]) ->
 
     A price of 2 for 10 units, 4 at most, a second tier of 3 for the 5 units in it, a tenth
     off, 21 of 31 days not paid for, 10 of 31 not, and 2 more units of a level for 24 and 744
-    hours.
+    hours. A price that includes tax and an exemption change nothing where nothing is taxed.
     """
     assert steps["changed"] == Step(
-        ["bounded", "discounted", "ended", "held", "paused", "priced", "tiered"],
+        [
+            *("bounded", "discounted", "ended", "gross", "held", "paused", "priced", "tiered"),
+            "treated",
+        ],
         {
             ("bounded", "2026-01"): Decimal(-6),
             ("discounted", "2026-01"): Decimal(-1),
@@ -158,8 +205,11 @@ def test_each_reason_to_rate_a_period_again_is_enough(steps: dict[str, Step]) ->
 
 
 def test_usage_that_comes_or_goes_has_its_month_rated_again(steps: dict[str, Step]) -> None:
-    """Late usage would be for free, and withdrawn usage paid for."""
-    assert steps["used"].rated == sorted((*METERED, "ended", "held", "paused"))
+    """Late usage would be for free, and withdrawn usage paid for.
+
+    What the ledger has lost is drafted again; a fee is not made of usage.
+    """
+    assert steps["used"].rated == sorted({*METERED, *FEES, "held"} - {"fee"})
     assert steps["used"].adjusted == steps["changed"].adjusted | {
         ("late", "2026-01"): Decimal(3),
         ("voided", "2026-01"): Decimal(-10),
@@ -172,6 +222,11 @@ def test_what_all_periods_share_has_all_of_them_rated_again(steps: dict[str, Ste
     assert steps["committed"].adjusted == steps["used"].adjusted | {
         ("committed", "2026-01"): Decimal(15)
     }
+
+
+def test_another_rule_has_all_of_them_rated_again(steps: dict[str, Step]) -> None:
+    """What an issued month comes to by the new rule would never be seen."""
+    assert steps["remodelled"] == steps["committed"]
 
 
 def test_a_full_refresh_rates_every_period(steps: dict[str, Step]) -> None:

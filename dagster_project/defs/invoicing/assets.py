@@ -58,7 +58,7 @@ def issued_invoices(
     count = warehouse.issue(period, datetime.now(UTC).replace(tzinfo=None))
     context.log.info(f"Issued {count} documents of {period}.")
     if count:
-        # What is settled is said by a run that rated all the rest, and this one rates nothing.
+        # What the bill before it has found settled stays so.
         selection = ["--select", "path:models/invoicing path:models/marts"]
         selection += ["--exclude", "inv_settled_periods"]
         with environment({PERIOD_VARIABLE: period}):

@@ -1,6 +1,8 @@
 -- Grain: one row per closed period in which what is owed is what was issued, with the fingerprint
 -- of what it was rated from. The next run leaves it out while the fingerprint stays the same.
 -- A commitment runs over the periods of a customer, who is therefore rated as a whole.
+-- Nothing is settled by a run that does not rate and invoice everything: the fingerprint may then be
+-- newer than what was rated.
 with
 
 closed_periods as (
@@ -51,3 +53,4 @@ left join committed
 where
     unsettled_periods.customer_id is null
     and committed.invoiced_customer_id is null
+    and {{ is_whole_run() }}

@@ -3,7 +3,7 @@
 -- Settled is a closed period that came to what was issued when it was last rated, from inputs with
 -- the same fingerprint. What was found then is the last model of the stage after this one, read as
 -- the run before has left it.
-{% set settled_periods = 'invoicing.inv_settled_periods' %}
+{% set is_known = execute and is_built(['inv_settled_periods'], 'invoicing') %}
 with
 
 priced_periods as (
@@ -14,45 +14,30 @@ priced_periods as (
 
 prices as (
 
-    select
-        rows_of_prices.price_id,
-        {{ row_hash('rows_of_prices') }} as price_hash
-
-    from {{ ref('prices') }} as rows_of_prices
+    select * from {{ ref('prices') }}
 
 ),
 
 tiers as (
 
     select
-        rows_of_tiers.price_id,
-        sum({{ row_hash('rows_of_tiers') }}) as tier_hash
+        price_tiers.price_id,
+        sum({{ row_hash('price_tiers') }}) as tier_hash
 
-    from {{ ref('price_tiers') }} as rows_of_tiers
-    group by rows_of_tiers.price_id
+    from {{ ref('price_tiers') }} as price_tiers
+    group by price_tiers.price_id
 
 ),
 
 terms as (
 
-    select
-        rows_of_terms.subscription_id,
-        rows_of_terms.term_from_at,
-        rows_of_terms.invoiced_customer_id,
-        rows_of_terms.currency_code,
-        {{ row_hash('rows_of_terms') }} as term_hash
-
-    from {{ ref('stg_accounts__subscriptions') }} as rows_of_terms
+    select * from {{ ref('stg_accounts__subscriptions') }}
 
 ),
 
 customers as (
 
-    select
-        rows_of_customers.customer_id,
-        {{ row_hash('rows_of_customers') }} as customer_hash
-
-    from {{ ref('stg_accounts__customers') }} as rows_of_customers
+    select * from {{ ref('stg_accounts__customers') }}
 
 ),
 
@@ -87,10 +72,10 @@ charged as (
         max(case when meters.meter_code is not null then priced_periods.line_to_at end)
             as usage_to_at,
         sum({{ row_hash('priced_periods') }}) as charge_hash,
-        sum(prices.price_hash) as price_hash,
+        sum({{ row_hash('prices') }}) as price_hash,
         sum(tiers.tier_hash) as tier_hash,
-        sum(terms.term_hash) as term_hash,
-        max(customers.customer_hash) as customer_hash
+        sum({{ row_hash('terms') }}) as term_hash,
+        sum({{ row_hash('customers') }}) as customer_hash
 
     from priced_periods
     left join prices
@@ -210,25 +195,17 @@ fingerprints as (
 
 )
 
-{% if execute and is_built(['inv_settled_periods'], 'invoicing') %}
 select
     fingerprints.invoiced_customer_id,
     fingerprints.currency_code,
     fingerprints.billing_period,
     fingerprints.input_hash,
-    settled_periods.customer_id is not null as is_settled
+    {{ 'settled_periods.input_hash is not null' if is_known else 'false' }} as is_settled
 from fingerprints
-left join {{ settled_periods }} as settled_periods
+{% if is_known %}
+left join invoicing.inv_settled_periods as settled_periods
     on fingerprints.invoiced_customer_id = settled_periods.customer_id
     and fingerprints.currency_code = settled_periods.currency_code
     and fingerprints.billing_period = settled_periods.billing_period
     and fingerprints.input_hash = settled_periods.input_hash
-{% else %}
-select
-    invoiced_customer_id,
-    currency_code,
-    billing_period,
-    input_hash,
-    false as is_settled
-from fingerprints
 {% endif %}
