@@ -37,7 +37,7 @@ from dagster_project.lib.ingest.raw_tables import (
 from dagster_project.lib.ingest.records import identifier
 from dagster_project.lib.ingest.repeats import insert_repeats
 from dagster_project.lib.ingest.staging import (
-    STAGE,
+    TEMPORARY_PREFIX,
     StagedTable,
     Staging,
     batches,
@@ -119,14 +119,20 @@ def ingest_landing(
     keeps_order = setting(connection, "preserve_insertion_order")
     try:
         connection.execute("set preserve_insertion_order = true")
-        connection.execute(
-            f"attach '{str(folder / 'stage.duckdb').replace(chr(39), chr(39) * 2)}' as {STAGE}"
-        )
         return run(connection, landing, loaded_at, report, folder, earlier_events)
     finally:
         connection.execute(f"set preserve_insertion_order = {keeps_order}")
-        connection.execute(f"detach database if exists {STAGE}")
+        drop_temporary_tables(connection)
         remove_folder(folder)
+
+
+def drop_temporary_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what the load staged and noted."""
+    for (name,) in connection.execute(
+        "select table_name from duckdb_tables() where temporary"
+        f" and starts_with(table_name, '{TEMPORARY_PREFIX}')"
+    ).fetchall():
+        connection.execute(f"drop table temp.{name}")
 
 
 def setting(connection: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -160,7 +166,7 @@ def run(
     folder: Path,
     earlier_events: str | None,
 ) -> IngestReport:
-    """Stage, load and commit; the folder holds links, copies and the staging database."""
+    """Stage, load and commit; the folder holds links and copies."""
     known = {
         str(row[0])
         for row in connection.execute("select source_file from raw.load_files").fetchall()
@@ -190,12 +196,7 @@ def run(
         except UnreadableFileError as error:
             failed[name] = short_error(error)
     staging = Staging(connection, copies, latest, report)
-    # What is staged is read once and thrown away: choosing how to compress it costs more.
-    connection.execute("set force_compression = 'uncompressed'")
-    try:
-        staging.stage(text_files)
-    finally:
-        connection.execute("set force_compression = 'auto'")
+    staging.stage(text_files)
     failed.update(staging.failed)
     groups = [
         ParquetGroup(shape, batch)
@@ -273,7 +274,7 @@ def insert_staged(load: Load, table: StagedTable) -> None:
     """Move one staged table into the raw tables; its row ids give the positions."""
     execute = load.connection.execute
     set_paths(load, table.paths)
-    staged = f"{STAGE}.{table.name}"
+    staged = f"temp.{table.name}"
     execute(
         f"""
         create or replace temp table ingest_files as
@@ -300,13 +301,13 @@ def insert_staged(load: Load, table: StagedTable) -> None:
         position = f"({position}) + coalesce(reject_number, 0)"
         shift = (
             f" asof left join (select reject_number, position - reject_number + 1 as before"
-            f" from {STAGE}.{rejects}) as rejects"
+            f" from temp.{rejects}) as rejects"
             " on staged.rowid - first_row + 1 >= rejects.before"
         )
         execute(
             f"insert into raw.rejected_records ({REJECT_COLUMNS})"
             f" select {load.load_id}, file_id, position, 'malformed', detail, raw_text"
-            f" from {STAGE}.{rejects} cross join ingest_paths"
+            f" from temp.{rejects} cross join ingest_paths"
         )
     source = f"{staged} as staged inner join ingest_files using (read_path){shift}"
     execute(
@@ -327,7 +328,7 @@ def table_columns(load: Load, table: str) -> set[str]:
         str(row[0])
         for row in load.connection.execute(
             "select column_name from duckdb_columns()"
-            f" where database_name = '{STAGE}' and table_name = '{table}'"
+            f" where database_name = 'temp' and table_name = '{table}'"
         ).fetchall()
     }
 
@@ -467,12 +468,12 @@ def landed_counts(load: Load) -> dict[int, int]:
         columns = table_columns(load, table.name)
         where = "where reason is distinct from 'blank'" if "reason" in columns else ""
         for read_path, rows in load.connection.execute(
-            f"select read_path, count(*) from {STAGE}.{table.name} {where} group by read_path"
+            f"select read_path, count(*) from temp.{table.name} {where} group by read_path"
         ).fetchall():
             counts[load.file_ids[table.paths[read_path].source_file]] += rows
         if table_columns(load, f"{table.name}_rejects"):
             row = load.connection.execute(
-                f"select count(*) from {STAGE}.{table.name}_rejects"
+                f"select count(*) from temp.{table.name}_rejects"
             ).fetchone()
             file = next(iter(table.paths.values()))
             counts[load.file_ids[file.source_file]] += row[0] if row else 0

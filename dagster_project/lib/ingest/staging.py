@@ -1,4 +1,4 @@
-"""Bulk reading of text formats into a staging database, outside the load's transaction.
+"""Bulk reading of text formats into temporary tables, outside the load's transaction.
 
 A failed statement would abort the transaction of the whole load, so everything that may fail
 on the content of one file is read here first. Rows keep the order of their file: the row id
@@ -36,7 +36,7 @@ from dagster_project.lib.ingest.records import (
     time_sql,
 )
 
-STAGE = "ingest_stage"
+TEMPORARY_PREFIX = "ingest_"
 GROUP_LINE_BYTES = 4 << 20
 SINGLE_LINE_BYTES = 1 << 30
 GROUP_BYTES = 1 << 30
@@ -66,7 +66,7 @@ class StagedTable:
 
 @dataclass
 class Staging:
-    """Reads files into the attached staging database and collects the ones that failed."""
+    """Reads files into temporary tables and collects the ones that failed."""
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
@@ -251,7 +251,7 @@ class Staging:
         """Keep the rows the CSV reader refused, and where good rows have to make room."""
         self.connection.execute(
             f"""
-            create table {STAGE}.{table}_rejects as
+            create temp table {table}_rejects as
             with lines as (
                 select line, any_value(error_message) as detail, any_value(csv_line) as csv_line
                 from temp.ingest_csv_errors group by line
@@ -268,11 +268,11 @@ class Staging:
     def add_table(
         self, query: str, sources: list[str], kind: str, paths: dict[str, LandedFile]
     ) -> None:
-        """Run a reading query into a new table of the staging database."""
+        """Run a reading query into a new temporary table."""
         self.table_count += 1
-        name = f"staged_{self.table_count}"
+        name = f"{TEMPORARY_PREFIX}staged_{self.table_count}"
         self.connection.execute(
-            f"create or replace table {STAGE}.{name} as {query}",
+            f"create or replace temp table {name} as {query}",
             [sources] if sources else None,
         )
         self.tables.append(StagedTable(name, kind, paths))
