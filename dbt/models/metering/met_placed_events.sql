@@ -101,30 +101,36 @@ parsed as (
 
 ),
 
-judged as (
+metered as (
 
     select
         *,
         {% for slot in slots %}
         is_taken_{{ slot }} and not (needs_value_{{ slot }} and coalesce(value_text_{{ slot }}, '') = '')
-            as is_metered_{{ slot }},
+            as is_metered_{{ slot }}{{ ',' if not loop.last }}
         {% endfor %}
+
+    from parsed
+
+),
+
+judged as (
+
+    select
+        *,
         case
             when exclusion = 'voided' then 'voided'
             {% for slot in slots %}
-            when is_taken_{{ slot }} and is_numeric_{{ slot }} and value_{{ slot }} is null
-                and coalesce(value_text_{{ slot }}, '') <> ''
+            when is_metered_{{ slot }} and is_numeric_{{ slot }} and value_{{ slot }} is null
                 then case when {{ is_number('value_text_' ~ slot) }} then 'out_of_range' else 'invalid_quantity' end
             {% endfor %}
             when ({% for slot in slots %}{{ ' or ' if not loop.first }}is_taken_{{ slot }}{% endfor %})
-                and not ({% for slot in slots %}{{ ' or ' if not loop.first }}(
-                    is_taken_{{ slot }} and not (needs_value_{{ slot }} and coalesce(value_text_{{ slot }}, '') = '')
-                ){% endfor %})
+                and not ({% for slot in slots %}{{ ' or ' if not loop.first }}is_metered_{{ slot }}{% endfor %})
                 then 'invalid_quantity'
             else 'standing'
         end as event_state
 
-    from parsed
+    from metered
 
 ),
 
