@@ -43,7 +43,9 @@ def run_dbt(
 
     adapt_dbt_spark()
     # Nobody reads the files that describe the project and the run; the caller has the records.
-    command = ["--quiet", "--log-level-file", "none", "--no-write-json", *arguments]
+    # With --quiet dbt would format every line of its log before it throws it away.
+    command = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
+    command += arguments
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     command += ["--target-path", str(project.parent / "target")]
     command += ["--log-path", str(project.parent / "logs")]
