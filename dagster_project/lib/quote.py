@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -24,7 +21,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.lib.dbt_project import link_dbt_project
-from dagster_project.lib.dbt_run import PERIOD_VARIABLE
+from dagster_project.lib.dbt_run import DbtRunError, environment, run_dbt
 from dagster_project.lib.ingest import ingest_landing
 from dagster_project.lib.price_book import check_price_book
 from dagster_project.lib.price_book.showing import Plan, read_plan
@@ -194,19 +191,12 @@ def _run_models(settings: Settings, period: str) -> None:
     """Run the seeds and models above the marts that are read, and no tests."""
     project = link_dbt_project(DBT_PROJECT_DIR, settings.pricing_dir, settings.dbt_target_dir)
     models = [f"+{mart}" for mart in (*MARTS, "fct_event_exceptions")]
-    arguments = ["--quiet", "--no-use-colors", "build", "--select", *models]
-    arguments += ["--exclude-resource-type", "test", "unit_test"]
-    arguments += ["--project-dir", str(project), "--profiles-dir", str(project)]
-    # A process of its own: dbt keeps the warehouse open for as long as its process lives.
-    result = subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), *arguments],
-        env=os.environ | settings.as_environment() | {PERIOD_VARIABLE: period},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise QuoteError(f"The models did not run: {result.stdout.strip()[-400:]}")
+    arguments = ["build", "--select", *models, "--exclude-resource-type", "test", "unit_test"]
+    try:
+        with environment(settings.as_environment()):
+            run_dbt(arguments, project, settings.target, settings.warehouse, period)
+    except DbtRunError as error:
+        raise QuoteError(f"The models did not run: {str(error)[-400:]}") from error
 
 
 def _read_draft(
