@@ -363,6 +363,15 @@ def test_broken_csv_rows_are_rejected_with_their_text(warehouse: Warehouse) -> N
     ]
 
 
+def test_a_load_leaves_nothing_behind_in_its_connection(warehouse: Warehouse) -> None:
+    rows = csv_row("1") + "2,short\n" + csv_row("3")
+    for name in ("a", "b"):
+        warehouse.write(f"usage/{name}.csv", CSV_HEADER + rows.replace(",", f"{name},", 1))
+        assert warehouse.ingest().rejected_count == 1
+        assert warehouse.rejected()[-1] == (2, "malformed")
+    assert warehouse.rows("select table_name from duckdb_tables() where temporary") == []
+
+
 def test_csv_with_invalid_utf8_loses_only_that_row(warehouse: Warehouse) -> None:
     content = (CSV_HEADER + csv_row("1") + csv_row("2", "X") + csv_row("3")).encode()
     warehouse.write("usage/a.csv", content.replace(b",X,", b",\xff,"))
