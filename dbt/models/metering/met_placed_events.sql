@@ -138,7 +138,7 @@ placed as (
 
     select
         judged.*,
-        concat_ws('', {% for slot in slots %}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{{ ', ' if not loop.last }}{% endfor %})
+        {% for slot in slots %}{{ ' || ' if not loop.first }}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{% endfor %}
             as taken_slots,
         {{ local_day_of('judged.event_at') }} as usage_date,
         {% if time_types %}
