@@ -213,6 +213,20 @@
     {%- else -%} {{ value }} {%- endif -%}
 {% endmacro %}
 
+-- Whether a value is so large that the increment of its meter may not fit on top of it.
+{% macro is_beyond_rounding(meters, slot) %}
+    {%- set rounding = meters | selectattr('slot', 'equalto', slot) | selectattr('rounding_increment') | list -%}
+    {%- if rounding -%}
+    case event_type
+        {% for meter in rounding %}
+        when {{ sql_text(meter.event_type) }}
+            then abs(value_{{ slot }}) > {{ as_quantity("'99999999999999999999999999'") }} - {{ meter_increment(meter) }}
+        {% endfor %}
+        else false
+    end
+    {%- else -%} false {%- endif -%}
+{% endmacro %}
+
 -- A minimum lifts the size of the event, whatever its sign: a reversal undoes what was billed.
 {% macro adjusted_value(meter, value) %}
     {%- set rounded = round_up_to(value, meter_increment(meter)) if meter.rounding_increment else value -%}

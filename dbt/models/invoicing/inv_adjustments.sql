@@ -2,6 +2,7 @@
 -- everything now known, differs from what has been invoiced for it so far. Minimums, discounts
 -- and commitments of the period are part of that amount. Where prices include tax, so does the
 -- difference; tax-inclusive rounding lines count as nothing, since they carry no price.
+-- It is for the span of the lines on both sides, and taxed as of the last day of that.
 with
 
 owed_lines as (
@@ -16,11 +17,29 @@ closed_periods as (
 
 ),
 
+customers as (
+
+    select * from {{ ref('stg_accounts__customers') }}
+
+),
+
 -- They come to what was issued, so neither side of them is here.
 settled_periods as (
 
     select * from {{ ref('rat_period_inputs') }}
     where is_settled
+
+),
+
+-- The terms of a subscription have one customer; of one that never was, nothing is known.
+zones as (
+
+    select
+        subscription_id,
+        min(timezone) as timezone
+
+    from {{ ref('stg_accounts__subscriptions') }}
+    group by subscription_id
 
 ),
 
@@ -35,6 +54,8 @@ issued_lines as (
         issued_invoice_lines.charge_code,
         issued_invoice_lines.charge_name,
         issued_invoice_lines.tax_category,
+        issued_invoice_lines.period_from as line_from_at,
+        issued_invoice_lines.period_to as line_to_at,
         issued_invoice_lines.gross_amount is not null as is_tax_included,
         coalesce(issued_invoice_lines.gross_amount, issued_invoice_lines.net_amount)
             as priced_amount
@@ -61,6 +82,8 @@ movements as (
         owed_lines.charge_code,
         owed_lines.charge_name,
         owed_lines.tax_category,
+        owed_lines.line_from_at,
+        owed_lines.line_to_at,
         owed_lines.is_tax_included,
         owed_lines.priced_amount
     from owed_lines
@@ -79,6 +102,8 @@ movements as (
         charge_code,
         charge_name,
         tax_category,
+        line_from_at,
+        line_to_at,
         is_tax_included,
         -priced_amount as priced_amount
     from issued_lines
@@ -86,17 +111,25 @@ movements as (
 )
 
 select
-    customer_id,
-    currency_code,
-    billing_period as adjusted_billing_period,
-    subscription_id,
-    charge_code,
-    max(charge_name) as charge_name,
-    tax_category,
-    is_tax_included,
-    {{ as_money('sum(priced_amount)') }} as priced_amount
+    movements.customer_id,
+    movements.currency_code,
+    movements.billing_period as adjusted_billing_period,
+    movements.subscription_id,
+    movements.charge_code,
+    max(movements.charge_name) as charge_name,
+    movements.tax_category,
+    movements.is_tax_included,
+    min(movements.line_from_at) as line_from_at,
+    max(movements.line_to_at) as line_to_at,
+    coalesce(max(zones.timezone), max(customers.timezone)) as timezone,
+    {{ as_money('sum(movements.priced_amount)') }} as priced_amount
 from movements
+inner join customers
+    on movements.customer_id = customers.customer_id
+left join zones
+    on movements.subscription_id = zones.subscription_id
 group by
-    customer_id, currency_code, billing_period, subscription_id, charge_code, tax_category,
-    is_tax_included
-having sum(priced_amount) <> 0
+    movements.customer_id, movements.currency_code, movements.billing_period,
+    movements.subscription_id, movements.charge_code, movements.tax_category,
+    movements.is_tax_included
+having sum(movements.priced_amount) <> 0

@@ -45,6 +45,7 @@ open_lines as (
         owed_lines.term_from_at,
         owed_lines.line_from_at,
         owed_lines.line_to_at,
+        owed_lines.timezone,
         owed_lines.quantity,
         owed_lines.free_quantity,
         owed_lines.unit,
@@ -117,11 +118,9 @@ adjustment_lines as (
         cast(null as string) as pricing_model,
         '{}' as dimension_values,
         cast(null as timestamp) as term_from_at,
-        {{ local_to_utc("concat_ws('', adjustments.adjusted_billing_period, '-01')",
-            'customers.timezone') }} as line_from_at,
-        {{ local_to_utc(add_months("cast(concat_ws('', adjustments.adjusted_billing_period,
-            '-01') as date)", 1), 'customers.timezone') }}
-            as line_to_at,
+        adjustments.line_from_at,
+        adjustments.line_to_at,
+        adjustments.timezone,
         {{ as_quantity('1') }} as quantity,
         {{ as_quantity('0') }} as free_quantity,
         cast(null as string) as unit,
@@ -137,8 +136,6 @@ adjustment_lines as (
         adjustments.adjusted_billing_period
 
     from adjustments
-    inner join customers
-        on adjustments.customer_id = customers.customer_id
     cross join latest
     left join next_periods
         on adjustments.customer_id = next_periods.customer_id
@@ -194,7 +191,7 @@ select
     lines.adjusted_billing_period,
     customers.country_code,
     customers.tax_treatment,
-    {{ last_local_date('lines.line_to_at', 'customers.timezone') }} as tax_date
+    {{ last_local_date('lines.line_to_at', 'lines.timezone') }} as tax_date
 from lines
 inner join customers
     on lines.customer_id = customers.customer_id

@@ -9,12 +9,6 @@ totals as (
 
 ),
 
-customers as (
-
-    select * from {{ ref('stg_accounts__customers') }}
-
-),
-
 seller as (
 
     select * from {{ ref('seller') }}
@@ -52,11 +46,9 @@ dated as (
         totals.net_amount,
         totals.total_amount,
         seller.reporting_currency_code,
-        {{ last_local_date('totals.period_to', 'customers.timezone') }} as last_date
+        totals.last_date
 
     from totals
-    inner join customers
-        on totals.customer_id = customers.customer_id
     cross join seller
 
 ),

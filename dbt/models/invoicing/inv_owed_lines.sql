@@ -110,6 +110,7 @@ select
     lines.dimension_values,
     lines.line_from_at,
     lines.line_to_at,
+    terms.timezone,
     lines.quantity,
     lines.free_quantity,
     lines.unit,

@@ -30,6 +30,8 @@ summed as (
             as period_from,
         coalesce(max(case when adjusted_billing_period is null then line_to_at end), max(line_to_at))
             as period_to,
+        coalesce(max(case when adjusted_billing_period is null then tax_date end), max(tax_date))
+            as last_date,
         cast(count(case when line_type not in ('adjustment', 'rounding') then 1 end) as bigint)
             as charge_count,
         max(case when lacks_tax_rate then 1 else 0 end) = 1 as lacks_tax_rate,
@@ -47,6 +49,7 @@ select
     summed.billing_period,
     summed.period_from,
     summed.period_to,
+    summed.last_date,
     summed.charge_count,
     summed.lacks_tax_rate,
     {{ as_money('summed.net_amount') }} as net_amount,

@@ -1,8 +1,9 @@
 -- Grain: one row per term, billing interval of the plan or of one of its prices, and period.
 -- A period is billed in arrears on the invoice of the plan's period in which it ends, in advance
 -- on that of the one before it; a period shorter than the plan's has an invoice of its own.
--- Nothing is billed beyond the horizon: the billed month or the customer's month of the latest
--- usage, whichever is later.
+-- Nothing is billed beyond the horizon: the billed month, the customer's month of the latest
+-- usage or the last month issued, whichever is the latest. What is issued has a period whatever
+-- is billed, since a period that is not there would be given back.
 with
 
 terms as (
@@ -14,6 +15,16 @@ terms as (
 latest_usage as (
 
     select max(event_at) as latest_event_at from {{ source('raw', 'usage_events') }}
+
+),
+
+issued as (
+
+    select
+        min(billing_period) as first_issued_period,
+        max(billing_period) as last_issued_period
+
+    from {{ source('ledger', 'issued_invoices') }}
 
 ),
 
@@ -35,11 +46,14 @@ anchored as (
         terms.term_to_at,
         terms.timezone,
         terms.billing_anchor,
+        terms.last_billing_period,
+        issued.first_issued_period,
         intervals.billing_interval,
         -- In local time: the last evening of a month in UTC is the next month in the east, and
         -- usage without a period would be lost.
         greatest(
             cast('{{ env_var('DBT_BILLING_PERIOD', '2020-01') }}-01' as date),
+            cast(concat(coalesce(issued.last_issued_period, '1970-01'), '-01') as date),
             coalesce(
                 cast(date_trunc(
                     'month', {{ utc_to_local('latest_usage.latest_event_at', 'terms.timezone') }}
@@ -56,6 +70,7 @@ anchored as (
     inner join intervals
         on terms.plan_code = intervals.plan_code
     cross join latest_usage
+    cross join issued
 
 ),
 
@@ -108,7 +123,9 @@ timed as (
         {{ local_to_utc('period_to_date', 'timezone') }} as full_to_at
 
     from dated
-    where {{ month_text('period_from_date') }} >= '{{ env_var('METERHOUSE_FIRST_PERIOD', '2020-01') }}'
+    where
+        {{ month_text('period_from_date') }} >= '{{ env_var('METERHOUSE_FIRST_PERIOD', '2020-01') }}'
+        or {{ month_text('period_from_date') }} >= first_issued_period
 
 ),
 
@@ -162,7 +179,10 @@ invoiced as (
 
     select
         active.*,
-        {{ month_text('active.horizon_month') }} as horizon_text,
+        least(
+            {{ month_text('active.horizon_month') }},
+            coalesce(active.last_billing_period, {{ month_text('active.horizon_month') }})
+        ) as horizon_text,
         case
             when active.interval_months > active.plan_months then longer.end_month
             else active.start_month

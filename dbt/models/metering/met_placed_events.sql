@@ -121,7 +121,8 @@ judged as (
         case
             when exclusion = 'voided' then 'voided'
             {% for slot in slots %}
-            when is_metered_{{ slot }} and is_numeric_{{ slot }} and value_{{ slot }} is null
+            when is_metered_{{ slot }} and is_numeric_{{ slot }}
+                and (value_{{ slot }} is null or {{ is_beyond_rounding(meters, slot) }})
                 then case when {{ is_number('value_text_' ~ slot) }} then 'out_of_range' else 'invalid_quantity' end
             {% endfor %}
             when ({% for slot in slots %}{{ ' or ' if not loop.first }}is_taken_{{ slot }}{% endfor %})

@@ -1,7 +1,21 @@
 -- Grain: one row per subject, term and span in which usage of the subject belongs to the term.
 -- A subscription_id goes before an alias, an alias before a customer_id of the same text. While a
--- subscription is paused, its usage belongs to nobody.
+-- subscription is paused, its usage belongs to nobody; nor does usage after the last period
+-- invoiced of a subscription that has left the snapshots, also where a fee is paid beyond it.
 with
+
+charged as (
+
+    select
+        subscription_id,
+        term_from_at,
+        max(to_at) as charged_to_at
+
+    from {{ ref('met_billing_periods') }}
+    where billing_period is not null
+    group by subscription_id, term_from_at
+
+),
 
 terms as (
 
@@ -11,12 +25,18 @@ terms as (
         subscriptions.customer_id,
         subscriptions.timezone,
         spans.from_at as active_from_at,
-        spans.to_at as active_to_at
+        case
+            when subscriptions.last_billing_period is null then spans.to_at
+            else least(spans.to_at, coalesce(charged.charged_to_at, spans.from_at))
+        end as active_to_at
 
     from {{ ref('stg_accounts__subscriptions') }} as subscriptions
     inner join {{ ref('met_active_spans') }} as spans
         on subscriptions.subscription_id = spans.subscription_id
         and subscriptions.term_from_at = spans.term_from_at
+    left join charged
+        on subscriptions.subscription_id = charged.subscription_id
+        and subscriptions.term_from_at = charged.term_from_at
 
 ),
 

@@ -45,7 +45,8 @@ matched as (
     select
         instants.subject,
         instants.first_event_at,
-        count(*) as term_count,
+        -- The terms of one subscription never overlap; several aliases of it may.
+        count(distinct subjects.subscription_id) as subscription_count,
         min(subjects.subscription_id) as subscription_id,
         min(subjects.term_from_at) as term_from_at,
         min(subjects.customer_id) as customer_id
@@ -77,16 +78,16 @@ select
     slices.record_count,
     slices.quantity_sum,
     slices.quantity_max,
-    case when matched.term_count = 1 then matched.subscription_id end as subscription_id,
-    case when matched.term_count = 1 then matched.term_from_at end as term_from_at,
-    case when matched.term_count = 1 then matched.customer_id end as customer_id,
+    case when matched.subscription_count = 1 then matched.subscription_id end as subscription_id,
+    case when matched.subscription_count = 1 then matched.term_from_at end as term_from_at,
+    case when matched.subscription_count = 1 then matched.customer_id end as customer_id,
     case
         when slices.event_state = 'voided' then 'voided'
         when slices.event_state <> 'standing' then 'rejected'
         when slices.meter_code is null then 'unmetered'
         when zones.subject is null then 'unknown_subject'
-        when matched.term_count is null then 'no_active_subscription'
-        when matched.term_count > 1 then 'ambiguous_subscription'
+        when matched.subscription_count is null then 'no_active_subscription'
+        when matched.subscription_count > 1 then 'ambiguous_subscription'
         else 'metered'
     end as slice_fate,
     coalesce(zones.subject_hash, '') as subject_hash,

@@ -102,11 +102,23 @@ used as (
 
 ),
 
+first_uses as (
+
+    select
+        subscription_id, term_from_at, charge_code, price_id, line_from_at, dimension_values,
+        min(from_at) as used_from_at
+
+    from scopes
+    group by subscription_id, term_from_at, charge_code, price_id, line_from_at, dimension_values
+
+),
+
 measured as (
 
     select
         charge_periods.*,
         coalesce(used.dimension_values, '{}') as dimension_values,
+        coalesce(first_uses.used_from_at, charge_periods.line_from_at) as used_from_at,
         meters.meter_name,
         meters.unit,
         cast(coalesce(summed.event_count, 0) as bigint) as event_count,
@@ -128,6 +140,13 @@ measured as (
         and charge_periods.charge_code = used.charge_code
         and charge_periods.price_id = used.price_id
         and charge_periods.line_from_at = used.line_from_at
+    left join first_uses
+        on used.subscription_id = first_uses.subscription_id
+        and used.term_from_at = first_uses.term_from_at
+        and used.charge_code = first_uses.charge_code
+        and used.price_id = first_uses.price_id
+        and used.line_from_at = first_uses.line_from_at
+        and used.dimension_values = first_uses.dimension_values
     left join summed
         on used.subscription_id = summed.subscription_id
         and used.term_from_at = summed.term_from_at
@@ -152,15 +171,16 @@ measured as (
 
 ),
 
--- Free units are counted from the start of the period: what an earlier price version of the
--- same charge has used up is not free again.
+-- Free units are counted from the start of the period: what an earlier price of the same charge
+-- has used up is not free again. Prices with filters may all have lines from the start on, so the
+-- usage that they take tells which is the earlier.
 preceded as (
 
     select
         *,
         coalesce(sum(case when quantity > 0 and not is_trial then quantity else 0 end) over (
             partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values
-            order by line_from_at
+            order by used_from_at, line_from_at, price_id
             rows between unbounded preceding and 1 preceding
         ), 0) as quantity_before
 

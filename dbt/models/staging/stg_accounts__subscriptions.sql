@@ -25,6 +25,7 @@ select
     billing_interval,
     is_tax_included,
     billing_anchor,
+    last_billing_period,
     term_from_at,
     ends_at as term_to_at,
     -- Until the trial ends nothing is owed; a trial beyond the term is all of it.

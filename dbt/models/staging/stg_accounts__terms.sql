@@ -55,11 +55,15 @@ newest as (
 invoiced as (
 
     select
-        subscription_id,
-        max(period_to) as invoiced_to_at
+        issued_invoice_lines.subscription_id,
+        max(issued_invoice_lines.period_to) as invoiced_to_at,
+        max(coalesce(issued_invoice_lines.adjusted_billing_period, issued_invoices.billing_period))
+            as last_billing_period
 
-    from {{ source('ledger', 'issued_invoice_lines') }}
-    group by subscription_id
+    from {{ source('ledger', 'issued_invoice_lines') }} as issued_invoice_lines
+    inner join {{ source('ledger', 'issued_invoices') }} as issued_invoices
+        on issued_invoice_lines.invoice_id = issued_invoices.invoice_id
+    group by issued_invoice_lines.subscription_id
 
 ),
 
@@ -125,6 +129,8 @@ dated as (
         end as trial_to_at,
         case when kept.is_current then {{ end_of_time() }} else invoiced.invoiced_to_at end
             as last_to_at,
+        -- What was paid in advance is no period invoiced: nothing else is charged for it.
+        case when not kept.is_current then invoiced.last_billing_period end as last_billing_period,
         customers.customer_id is null as lacks_customer,
         coalesce(customers.is_current, false) as is_customer_current,
         plans.plan_code is null as lacks_plan
@@ -157,9 +163,22 @@ judged as (
 
     from dated
 
-)
+),
 
 -- Rows that begin together are one term stated twice; the last one in the file counts.
+restated as (
+
+    select
+        *,
+        coalesce(lead(term_from_at) over (
+            partition by subscription_id, unusable_field order by term_from_at, position
+        ) = term_from_at, false) as is_restated
+
+    from judged
+
+)
+
+-- A term ends where the next one begins; one that never was, ending at its start, ends none.
 select
     source_file,
     position,
@@ -176,6 +195,7 @@ select
     billing_interval,
     is_tax_included,
     billing_anchor,
+    last_billing_period,
     started_at,
     ended_at,
     trial_ends_at,
@@ -183,7 +203,12 @@ select
     term_from_at,
     term_to_at,
     unusable_field,
-    case when unusable_field is null then lead(term_from_at) over (
-        partition by subscription_id, unusable_field order by term_from_at, position
-    ) end as next_from_at
-from judged
+    case
+        when unusable_field is not null then null
+        when is_restated then term_from_at
+        else min(case when not is_restated and term_to_at > term_from_at then term_from_at end) over (
+            partition by subscription_id, unusable_field order by term_from_at, position
+            rows between 1 following and unbounded following
+        )
+    end as next_from_at
+from restated
