@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dagster_project.lib import status as status_reading
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
@@ -79,7 +80,7 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
     """One line that changes on a terminal; one line per step in a log."""
     if console.is_terminal:
         with console.status(title) as line:
-            yield lambda text: line.update(f"{title}: {text}")
+            yield lambda text: line.update(Text(f"{title}: {text}"))
     else:
         last = ""
 
@@ -113,6 +114,12 @@ def ingest() -> None:
     before = status_reading.last_load(settings)
     _run("ingest")
     _print_loads(settings, before)
+    failed = status_reading.failed_files(settings)
+    if failed:
+        raise RunFailedError(
+            "Could not be opened, will be tried again: "
+            + "; ".join(f"{path}: {error}" for path, error in failed)
+        )
 
 
 @cli.command()
@@ -219,10 +226,6 @@ def _print_loads(settings: Settings, before: int) -> None:
         console.print(table)
     else:
         console.print("Nothing new in the landing directory.")
-    for path, error in status_reading.failed_files(settings):
-        console.print(
-            f"Could not be opened, will be tried again: {path}: {error}", markup=False
-        )
 
 
 def _print_periods(settings: Settings, periods: list[str] | None) -> None:

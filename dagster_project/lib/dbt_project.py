@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
 import yaml
@@ -42,7 +43,12 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
     for folder in (project, seeds):
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.iterdir():
-            if stale not in links and stale not in tables:
+            if stale in links or stale in tables:
+                continue
+            # dbt run by hand leaves folders of its own.
+            if stale.is_dir() and not stale.is_symlink():
+                shutil.rmtree(stale)
+            else:
                 stale.unlink()
     for link, goal in links.items():
         if not link.is_symlink() or link.readlink() != goal:

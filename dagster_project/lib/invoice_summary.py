@@ -39,12 +39,15 @@ def net_by_period(
 ) -> list[tuple[str, Decimal]]:
     """Net amount of up to twelve periods that end with ``last_period``, in one currency."""
     rows = connection.execute(
-        "select billing_period, cast(sum(net_amount) as decimal(38, 2))"
+        "select billing_period, sum(net_amount), max(minor_units)"
         " from marts.fct_invoices where billing_period <= ? and currency_code = ?"
         " group by billing_period order by billing_period desc limit 12",
         [last_period, currency_code],
     ).fetchall()
-    return rows[::-1]
+    return [
+        (period, amount.quantize(Decimal(1).scaleb(-units)))
+        for period, amount, units in reversed(rows)
+    ]
 
 
 def preview_table(

@@ -6,6 +6,7 @@ here; they are copied, row by row and to the digit, from the marts that finance 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 import duckdb
@@ -42,18 +43,18 @@ def issue_period(
             with last_numbers as (
                 select
                     document_type,
-                    max(cast(right(invoice_number, 6) as bigint)) as last_number
+                    max(cast(split_part(invoice_number, '-', 2) as bigint)) as last_number
                 from ledger.issued_invoices
                 group by document_type
             )
             select
                 drafts.invoice_id,
                 case drafts.document_type when 'credit_note' then 'CN-' else 'INV-' end
-                || lpad(cast(
+                || format('{:06d}',
                     coalesce(last_numbers.last_number, 0) + row_number() over (
                         partition by drafts.document_type
                         order by drafts.customer_id, drafts.currency_code, drafts.invoice_id
-                    ) as varchar), 6, '0') as invoice_number
+                    )) as invoice_number
             from marts.fct_invoices as drafts
             left join last_numbers using (document_type)
             where
@@ -85,6 +86,8 @@ def issue_period(
         row = connection.execute("select count(*) from newly_issued").fetchone()
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        # A commit that failed has left nothing to take back.
+        with suppress(duckdb.Error):
+            connection.execute("rollback")
         raise
     return int(row[0]) if row else 0

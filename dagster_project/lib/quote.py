@@ -182,7 +182,7 @@ def _quantity(code: str, text: str) -> str:
 def _write_csv(path: Path, rows: list[dict[str, str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
+        writer = csv.DictWriter(handle, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
 

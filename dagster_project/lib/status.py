@@ -129,7 +129,9 @@ def _readable(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
     try:
         opened = warehouse.connect(read_only=True, patience_seconds=3)
         connection = opened.__enter__()
-    except duckdb.IOException:
+    except duckdb.IOException as error:
+        if "lock" not in str(error).lower():
+            raise
         yield None
         return
     try:

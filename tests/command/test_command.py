@@ -34,6 +34,15 @@ def tiny() -> Scenario:
     return world
 
 
+def test_a_broken_warehouse_is_not_an_empty_one(tmp_path: Path) -> None:
+    """Nothing billed yet would be the wrong thing to say."""
+    installation = prepare(tmp_path, tiny())
+    installation.warehouse.write_bytes(b"no database" * 1000)
+    shown = run(installation, "status")
+    assert shown.code == 1, shown
+    assert "Nothing has been billed" not in shown.output
+
+
 def fingerprints(*folders: Path) -> dict[str, str]:
     """Every file below the folders, links included, with a hash of its bytes."""
     return {

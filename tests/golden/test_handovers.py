@@ -226,6 +226,33 @@ def test_a_value_too_large_to_round_up_is_rejected_alone(world: Installation) ->
     ) == [{"fate": "rejected", "reason": "out_of_range"}]
 
 
+def test_numbers_go_on_after_a_million(tmp_path: Path, dbt_folder: Path) -> None:
+    """Six digits are how short numbers are written, not how many there are."""
+    scenario = Scenario()
+    for name in ("one", "two", "three"):
+        scenario.plan(name)
+        scenario.price(name, "flat", unit_price="1")
+        scenario.customer(name)
+        scenario.subscription(name, ended_at="2026-02-01" if name == "one" else "")
+    places = {"dbt_folder": dbt_folder, "period": "2026-02", "tested": False}
+    installation = build(tmp_path, scenario, **places)
+    installation.issue("2026-01")
+    numbers = "select invoice_number from ledger.issued_invoices order by all"
+    with installation.store.connect() as connection:
+        connection.execute(
+            "update ledger.issued_invoices set invoice_number = 'INV-999999'"
+            " where invoice_number = 'INV-000003'"
+        )
+    installation.issue("2026-02")
+    assert [row["invoice_number"] for row in installation.rows(numbers)] == [
+        "INV-000001",
+        "INV-000002",
+        "INV-1000000",
+        "INV-1000001",
+        "INV-999999",
+    ]
+
+
 def test_what_is_issued_stays_owed_whatever_is_billed(
     tmp_path: Path, dbt_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

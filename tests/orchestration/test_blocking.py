@@ -14,8 +14,8 @@ PERIOD = ("--period", "2026-01")
 def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) -> None:
     """A meter that was down is a bill too small, and an absurd reading one too large.
 
-    The outage stops drafts as well. Once it is acknowledged the sound customer has a draft,
-    and the charge out of range still stops the issue.
+    The outage stops drafts as well. Once it is acknowledged the sound customer has a draft. A
+    file that cannot be opened, and then the charge out of range, still stop the issue.
     """
     world = Scenario()
     world.meter("used", "use")
@@ -41,8 +41,20 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
         "event_type,silent_from,silent_to,reason,acknowledged_by\n"
         "use,2026-01-10,2026-01-11,data centre flooded,CFO\n"
     )
+    broken = installation.landing / "usage" / "broken.ndjson.gz"
+    broken.write_bytes(b"no gzip")
+    loaded = run(installation, "ingest")
+    assert loaded.code == 1, loaded
+    assert "usage/broken.ndjson.gz" in loaded.error
+    unread = run(installation, "issue", *PERIOD)
+    assert unread.code == 1, unread
+    assert "every_landed_file_was_loaded on raw/load_files: usage/broken.ndjson.gz" in (
+        unread.error
+    )
     drafted = run(installation, "bill", *PERIOD)
     assert drafted.code == 0, drafted
+    assert "Warning: every_landed_file_was_loaded" in drafted.output
+    broken.unlink()
     assert (tmp_path / "documents/2026-01/draft-sound-EUR.html").exists()
     assert "Warning: charges_are_in_range on fct_charge_exceptions" in drafted.output
     blocked = run(installation, "issue", *PERIOD)

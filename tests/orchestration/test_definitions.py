@@ -73,10 +73,27 @@ def test_reconciliation_and_outages_block_an_issue(definitions: "dg.Definitions"
     assert {
         "usage_has_no_outage",
         "documents_equal_marts",
+        "every_landed_file_was_loaded",
         "landed_records_equal_fates",
         "metered_usage_equals_rated_usage",
         "lines_equal_invoice_net_amounts",
     } <= blocking
+
+
+def test_invoices_are_not_issued_outside_the_job_that_checks_them(
+    definitions: "dg.Definitions",
+) -> None:
+    """Materialized by itself, no check of any other asset would stand in its way."""
+    import dagster as dg
+
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        asset_selection=[dg.AssetKey("issued_invoices")],
+        partition_key="2026-01",
+        raise_on_error=False,
+    )
+    assert not result.success
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    assert "by the job issue alone" in str(failure.step_failure_data.user_failure_data)
 
 
 def test_the_schedule_drafts_the_month_that_ended(definitions: "dg.Definitions") -> None:

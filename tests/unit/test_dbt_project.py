@@ -24,6 +24,16 @@ def test_a_missing_table_and_column_are_empty_and_values_stay_as_written(
     assert (seeds / "seller.csv").read_text() == ",".join(columns) + "\n"
 
 
+def test_what_dbt_leaves_in_the_project_by_hand_is_cleared_away(tmp_path: Path) -> None:
+    """A folder of logs there stopped every later run."""
+    pricing, run = tmp_path / "pricing", tmp_path / "run"
+    pricing.mkdir()
+    (run / "project" / "logs").mkdir(parents=True)
+    (run / "project" / "logs" / "dbt.log").write_text("by hand")
+    link_dbt_project(REPOSITORY / "dbt", pricing, run)
+    assert not (run / "project" / "logs").exists()
+
+
 def test_a_complete_table_is_the_price_book_itself_also_after_it_was_completed(
     tmp_path: Path,
 ) -> None:

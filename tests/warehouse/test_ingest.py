@@ -477,6 +477,24 @@ def test_parquet_keeps_exact_values(warehouse: Warehouse) -> None:
     ]
 
 
+def test_a_parquet_map_of_anything_but_scalars_is_not_flat(warehouse: Warehouse) -> None:
+    """The type of its values is not what stands after the last comma."""
+    start = "'api' as source, 'call' as type, 'sub_1' as subject"
+    start += ", timestamp '2026-01-15 10:00:00' as time"
+    for name, data in (
+        ("flat", "map {'n': '1'}"),
+        ("structs", "map {'n': {'x': 1, 'y': 'q'}}"),
+        ("maps", "map {'n': map {'x': '1'}}"),
+        ("lists", "map {'n': [1]}"),
+        ("many", "[map {'n': '1'}]"),
+    ):
+        query = f"select '{name}' as id, {start}, {data} as data"
+        warehouse.parquet(f"usage/{name}.parquet", query)
+    warehouse.ingest()
+    assert warehouse.ids() == ["flat"]
+    assert [reason for _, reason in warehouse.rejected()] == ["malformed"] * 4
+
+
 def test_parquet_without_a_required_column_rejects_each_record(warehouse: Warehouse) -> None:
     warehouse.parquet("usage/a.parquet", "select i::varchar as id, 1 as n from range(3) t(i)")
     warehouse.ingest()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from dagster_project.defs.partitions import billing_months
-from dagster_project.defs.resources import settings
+from dagster_project.defs.resources import ISSUE_JOB, settings
 from dagster_project.lib.ingest import new_files
 from dagster_project.lib.landing_cursor import decide_load
 
@@ -21,7 +21,7 @@ bill = dg.define_asset_job(
     description="Ingest, build every model, check, and draft the invoices of a month.",
 )
 issue = dg.define_asset_job(
-    "issue",
+    ISSUE_JOB,
     selection=dg.AssetSelection.all(),
     partitions_def=billing_months,
     description="Bill a month, then number, freeze and render its invoices.",

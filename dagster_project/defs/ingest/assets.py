@@ -67,24 +67,6 @@ def landed_files(
         )
 
 
-@dg.asset_check(
-    asset=["raw", "load_files"],
-    description="Every landed file could be opened; those that could not are retried.",
-)
-def every_landed_file_was_loaded(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """Name the files that could not be opened; a warning, because they are tried again."""
-    with warehouse.get_connection() as connection:
-        failed = connection.execute(
-            "select source_file, error from raw.failed_files order by source_file"
-        ).fetchall()
-    return dg.AssetCheckResult(
-        passed=not failed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(f"{path}: {error}" for path, error in failed[:5]) or None,
-        metadata={"failed_files": [f"{path}: {error}" for path, error in failed]},
-    )
-
-
 @dg.asset(group_name="pricing", kinds={"csv"}, owners=OWNERS)
 def price_book() -> dg.MaterializeResult:
     """The price book as it stands in the pricing directory, refused unless it is sound.

@@ -8,7 +8,13 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from dagster_project.defs.partitions import billing_months
-from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
+from dagster_project.defs.resources import (
+    ISSUE_JOB,
+    OWNERS,
+    WAREHOUSE_POOL,
+    WarehouseResource,
+    settings,
+)
 from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS
 from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
 from dagster_project.lib.documents import render_period
@@ -51,10 +57,16 @@ def issued_invoices(
 ) -> dg.MaterializeResult:
     """Number and freeze the drafts of one billing month; nothing is ever issued twice.
 
-    The blocking checks of every mart stand before it. Afterwards the invoicing models and the
+    The blocking checks of every mart stand before it, which they do in a run of all of them
+    alone: it refuses to be materialized by itself. Afterwards the invoicing models and the
     marts are built again, so that readers see the drafts as issued.
     """
     period = context.partition_key
+    if context.run.job_name != ISSUE_JOB:
+        raise dg.Failure(
+            description="Invoices are issued by the job issue alone, after all of its checks.",
+            allow_retries=False,
+        )
     count = warehouse.issue(period, datetime.now(UTC).replace(tzinfo=None))
     context.log.info(f"Issued {count} documents of {period}.")
     if count:

@@ -358,14 +358,15 @@ def _payment(page: _Page) -> dict[str, Any]:
             "note": language.labels[key],
             "lines": [],
         }
-    if row.issued_at is not None and row.invoice_status == "issued" and row.payment_terms_days:
+    has_terms = row.payment_terms_days is not None
+    if row.issued_at is not None and row.invoice_status == "issued" and has_terms:
         note = language.label(
             "payment_note",
             amount=page.money(row.due_amount),
             date=_due_date(page),
             number=clean_text(row.invoice_number),
         )
-    elif row.payment_terms_days:
+    elif has_terms:
         note = language.label("payment_draft_note", days=str(row.payment_terms_days))
     else:
         note = ""

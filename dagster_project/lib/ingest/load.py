@@ -206,14 +206,14 @@ def run(
     load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
     load.earlier_events = earlier_events
     while True:
-        bad_group = attempt(load)
-        if isinstance(bad_group, IngestReport):
-            return bad_group
-        isolate_damage(load, bad_group)
+        outcome = attempt(load)
+        if isinstance(outcome, IngestReport):
+            return outcome
+        isolate_damage(load, *outcome)
 
 
-def attempt(load: Load) -> IngestReport | ParquetGroup:
-    """Run the transaction; return the group of Parquet files that broke it, if one did."""
+def attempt(load: Load) -> IngestReport | tuple[ParquetGroup, duckdb.Error]:
+    """Run the transaction; return the Parquet files that broke it, if any did, and how."""
     connection = load.connection
     connection.execute("begin transaction")
     try:
@@ -224,9 +224,9 @@ def attempt(load: Load) -> IngestReport | ParquetGroup:
             load.report(f"loading {len(group.files)} parquet file(s)")
             try:
                 insert_parquet(load, group)
-            except duckdb.Error:
+            except duckdb.Error as error:
                 connection.execute("rollback")
-                return group
+                return group, error
         load.report("looking for repeated events")
         repeated_count = insert_repeats(
             connection,
@@ -356,11 +356,10 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     )
 
 
-def isolate_damage(load: Load, group: ParquetGroup) -> None:
+def isolate_damage(load: Load, group: ParquetGroup, cause: duckdb.Error) -> None:
     """Read the files of a group one by one and take out those that break.
 
-    Raises:
-        duckdb.Error: none of them breaks alone, so the files are not the cause.
+    Raises: the cause, when none of them breaks alone, so that the files are not to blame.
     """
     records = parquet_records_sql(load.connection, group.shape, load.latest)
     sound: list[LandedFile] = []
@@ -374,7 +373,7 @@ def isolate_damage(load: Load, group: ParquetGroup) -> None:
         except duckdb.Error as error:
             load.failed[file.source_file] = short_error(error)
     if len(sound) == len(group.files):
-        raise RuntimeError(f"cannot load {group.files[0].source_file} and its like")
+        raise cause
     position = load.groups.index(group)
     load.groups[position : position + 1] = [ParquetGroup(group.shape, sound)] if sound else []
 

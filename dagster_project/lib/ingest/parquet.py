@@ -88,6 +88,15 @@ def struct_fields(connection: duckdb.DuckDBPyConnection, kind: str) -> list[tupl
     return [(str(name), str(field_kind)) for name, field_kind, *_ in rows]
 
 
+def map_value(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
+    """Return the type of the values of a MAP type."""
+    if kind.endswith("]"):
+        return kind
+    query = f"describe select unnest(map_values(kept)) from (select null::{kind} as kept)"
+    described = connection.execute(query).fetchone()
+    return str(described[1]) if described else kind
+
+
 def parquet_records_sql(
     connection: duckdb.DuckDBPyConnection, shape: ParquetShape, latest: str
 ) -> str:
@@ -114,7 +123,6 @@ def parquet_records_sql(
         else:
             properties.append((name, exact_sql(names[name], kind)))
     data_kind = kinds.get("data", "")
-    extra = ""
     malformed_parts = [
         f"when {column} is not null then 'data is not flat'" for column in nested
     ]
@@ -126,7 +134,7 @@ def parquet_records_sql(
                 malformed_parts.append(f"when {column} is not null then 'data is not flat'")
             else:
                 properties.append((name, exact_sql(column, kind)))
-    elif data_kind.startswith("MAP(") and not is_nested(data_kind[4:-1].split(", ")[-1]):
+    elif data_kind.startswith("MAP(") and not is_nested(map_value(connection, data_kind)):
         data_text = f"to_json({names['data']}::map(varchar, varchar))::varchar"
     elif data_kind in ("VARCHAR", "JSON", "BLOB"):
         data_text = exact_sql(names["data"], "VARCHAR" if data_kind == "JSON" else data_kind)
@@ -170,7 +178,7 @@ def parquet_records_sql(
     )
     return column_records_sql(
         relation,
-        f"read_path, position{extra}",
+        "read_path, position",
         attributes,
         event_at,
         f"({data})::varchar",

@@ -41,7 +41,6 @@ _ANOTHER_PLACE: tuple[tuple[str, str], ...] = (
         "Put text with commas or quotes in double quotes.",
     ),
     (r"spaces around", "Take the spaces away."),
-    (r"not supported yet", "Leave it out; it is not rated yet."),
     (r"has to be empty", "Clear the field."),
     (r"has no tiers", "Add its tiers to price_tiers.csv, or choose another pricing_model."),
     (r"takes no tiers", "Delete the tier, or make the price tiered or volume."),
