@@ -121,8 +121,12 @@ def _watch(
         ),
         spans as (
             select event_type, min(usage_at) as first_at,
-                -- The newest one is still filling up; it says nothing yet.
-                (select max(usage_at) from counts) as newest_at
+                -- The newest one is still filling up; it says nothing yet. A clock that runs
+                -- ahead does not make the others late.
+                least(
+                    (select max(usage_at) from counts),
+                    (select date_trunc('{unit}', max(loaded_at)) from raw.load_files)
+                ) as newest_at
             from counts
             group by event_type
         ),

@@ -20,6 +20,9 @@ def _warehouse(
         "create table raw.usage_events (event_type varchar, event_at timestamp)"
     )
     connection.execute(
+        "create table raw.load_files as select timestamp '2026-06-01' as loaded_at"
+    )
+    connection.execute(
         "create table pricing.quality_acknowledgements (event_type varchar,"
         " silent_from varchar, silent_to varchar, reason varchar, acknowledged_by varchar)"
     )
@@ -132,6 +135,18 @@ def test_a_silent_hour_in_dense_usage_is_an_outage(
     _hourly(connection, usual, hour)
     frame = read_usage_frames(connection, "2026-01").watched_hours
     assert frame[frame["event_count"] == 0]["usage_hour"].tolist() == expected
+
+
+def test_a_clock_that_runs_ahead_makes_no_outage_of_the_others() -> None:
+    """Loaded at 0:10 with one message of 5:00: calls had no chance to be made by then."""
+    connection = _warehouse(_days(500, length=20))
+    _hourly(connection, USUAL_EVENTS, "2026-01-20 23:30")
+    connection.execute("update raw.load_files set loaded_at = '2026-01-21 00:10'")
+    connection.execute(
+        "insert into raw.usage_events values ('sms', timestamp '2026-01-21 05:00')"
+    )
+    frame = read_usage_frames(connection, "2026-01").watched_hours
+    assert frame[frame["event_count"] == 0].empty
 
 
 @pytest.mark.parametrize(
