@@ -235,7 +235,11 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
         return
     table = Table(title="Billing periods", show_lines=True)
     for name in ("Period", "Events by fate", "Drafts", "Issued", "Blocked checks", "Money"):
-        table.add_column(name, justify="right" if name in ("Drafts", "Issued") else "left")
+        table.add_column(
+            name,
+            justify="right" if name in ("Drafts", "Issued") else "left",
+            overflow="fold",
+        )
     warnings_of_runs: list[FailedCheck] = []
     with open_instance() as instance:
         for row in rows:
@@ -269,7 +273,9 @@ def main() -> None:
         if _is_verbose():
             raise
         message = (
-            str(error) if isinstance(error, (RunFailedError, ValueError)) else repr(error)
+            str(error)
+            if isinstance(error, (RunFailedError, ValueError, OSError))
+            else repr(error)
         )
         Console(stderr=True).print("[red]Error:[/red] ", end="")
         Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)

@@ -78,6 +78,7 @@ def run_job(name: str, period: str | None, report: Callable[[str], None]) -> Non
     Raises: RunFailedError if a step or a blocking check failed.
     """
     from dagster_project.definitions import defs
+    from dagster_project.defs.partitions import has_ended
 
     job = defs().resolve_job_def(name)
     if period is not None and job.partitions_def is not None:
@@ -90,6 +91,10 @@ def run_job(name: str, period: str | None, report: Callable[[str], None]) -> Non
             )
         if last is not None and period > last:
             raise RunFailedError(f"{period} has not begun; the last billing period is {last}.")
+        if name == "issue" and not has_ended(period):
+            raise RunFailedError(
+                f"{period} has not ended; it can be billed, and issued later."
+            )
     logger = logging.getLogger("meterhouse.progress")
     handler = _Progress(report)
     logger.addHandler(handler)
@@ -156,6 +161,8 @@ def _sentence(result: "dg.ExecuteInProcessResult", checks: list[FailedCheck]) ->
         while error is not None and error.cause is not None:
             error = error.cause
         if error is not None:
+            if "DagsterExecutionInterruptedError" in error.message:
+                return "The run was interrupted; run it again."
             return f"{event.step_key} failed: {_one_line(error.message)}"
     return "The run did not succeed; run it again with --verbose to see why."
 

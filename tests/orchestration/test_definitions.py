@@ -96,6 +96,14 @@ def test_invoices_are_not_issued_outside_the_job_that_checks_them(
     assert "by the job issue alone" in str(failure.step_failure_data.user_failure_data)
 
 
+def test_a_month_that_runs_is_not_issued() -> None:
+    """What is used in the rest of it would be on no invoice of the month."""
+    from dagster_project.runner import RunFailedError, run_job
+
+    with pytest.raises(RunFailedError, match="has not ended"):
+        run_job("issue", f"{datetime.now(UTC):%Y-%m}", lambda _text: None)
+
+
 def test_the_schedule_drafts_the_month_that_ended(definitions: "dg.Definitions") -> None:
     """Billing the month that has just begun would draft empty invoices."""
     import dagster as dg

@@ -193,7 +193,7 @@ def build_sample() -> Marts:
                 "unit": "Aufrufe",
                 "net_amount": "1084.57",
                 "exact_amount": "1084.5675",
-                "dimension_values": '{"region": "eu", "class": "=cmd()"}',
+                "dimension_values": '{"region": "eu", "class": "=cmd()", "model": null}',
                 "tiers": [
                     tier("0", "1000000", "1000000", "0.0009", "50", "950"),
                     tier("1000000", None, "233567.5", "0.000575", "0", "134.3013125"),
@@ -220,7 +220,8 @@ def build_sample() -> Marts:
                 "charge_name": "Grundgebühr",
                 "pricing_model": "flat",
                 "quantity": "1",
-                "unit": "Monat",
+                # Our own word, which the document has in the customer's language.
+                "unit": "period",
                 "unit_price": "49",
                 "net_amount": "49.00",
             },
@@ -556,9 +557,11 @@ def test_the_german_invoice_says_what_finance_would_sign(rendered: Path):
         "Inklusive: 1.000 Aufrufe",
         "1.366,51 EUR",
         "region: eu",
+        "Zeitraum",
     ):
         assert expected in text, expected
     assert "Entwurf" not in text
+    assert "None" not in text
 
 
 @pytest.mark.parametrize(
@@ -651,7 +654,11 @@ def test_the_json_is_exact(marts: Marts, rendered: Path):
     assert form["lines"][0]["quantity"] == "1234567.5"
     assert form["lines"][0]["exact_amount"] == "1084.5675"
     assert form["lines"][0]["tiers"][1]["exact_amount"] == "134.3013125"
-    assert form["lines"][0]["dimension_values"] == {"region": "eu", "class": "=cmd()"}
+    assert form["lines"][0]["dimension_values"] == {
+        "region": "eu",
+        "class": "=cmd()",
+        "model": None,
+    }
     assert sum(Decimal(line["net_amount"]) for line in form["lines"]) == Decimal(
         form["net_amount"]
     )

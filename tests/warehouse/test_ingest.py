@@ -329,6 +329,15 @@ def test_a_broken_json_array_gives_what_comes_before_the_break(warehouse: Wareho
     assert warehouse.rejected() == [(3, "malformed")]
 
 
+@pytest.mark.parametrize("end", ["", ",", " ,\n"])
+def test_an_array_that_does_not_end_has_lost_something(warehouse: Warehouse, end: str) -> None:
+    """Cut between two records: nothing else would tell that there were more."""
+    warehouse.write("usage/a.json", f"[{event('1')},{event('2')}{end}")
+    assert warehouse.ingest().record_count == 3
+    assert warehouse.ids() == ["1", "2"]
+    assert warehouse.rejected() == [(3, "malformed")]
+
+
 CSV_HEADER = "id,source,type,subject,time,n,model\n"
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from dagster_project.defs.partitions import billing_months
+from dagster_project.defs.partitions import billing_months, has_ended
 from dagster_project.defs.resources import (
     ISSUE_JOB,
     OWNERS,
@@ -67,6 +67,8 @@ def issued_invoices(
             description="Invoices are issued by the job issue alone, after all of its checks.",
             allow_retries=False,
         )
+    if not has_ended(period):
+        raise dg.Failure(description=f"{period} has not ended.", allow_retries=False)
     count = warehouse.issue(period, datetime.now(UTC).replace(tzinfo=None))
     context.log.info(f"Issued {count} documents of {period}.")
     if count:

@@ -228,7 +228,9 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
     if row.gross_amount:
         amount = page.amount(row.gross_amount)
         details.append(language.label("with_tax", amount=amount))
-    unit = clean_text(row.unit)
+    # The unit of a fee is our word; those of meters are the price book's.
+    is_ours = row.pricing_model == "flat" and row.unit == "period"
+    unit = language.labels["unit_period"] if is_ours else clean_text(row.unit)
     if row.included_quantity:
         details.append(
             language.label(
@@ -254,9 +256,16 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
 
 
 def _dimensions(dimension_values: str | None) -> list[str]:
-    """Name the dimension values of a line: {"region": "eu"} gives 'region: eu'."""
+    """Name the dimension values of a line: {"region": "eu"} gives 'region: eu'.
+
+    One that the events lack has nothing to be named by.
+    """
     values = json.loads(dimension_values or "{}")
-    pairs = [f"{clean_text(str(name))}: {clean_text(str(values[name]))}" for name in values]
+    pairs = [
+        f"{clean_text(str(name))}: {clean_text(str(value))}"
+        for name, value in values.items()
+        if value is not None
+    ]
     return [", ".join(pairs)] if pairs else []
 
 

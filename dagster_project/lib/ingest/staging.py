@@ -379,18 +379,21 @@ def split_broken_json(
     index = len(text) - len(text.lstrip())
     is_array = text[index : index + 1] == "["
     index += int(is_array)
+    is_broken = False
     with open(target, "w", encoding="utf-8", newline="") as output:
         while True:
             while index < len(text) and text[index] in " \t\r\n":
                 index += 1
             if index >= len(text):
+                # Complete records are no sign that the file is: an array has to end.
+                output.write("[\n" if is_array and not is_broken else "")
                 break
             if is_array and text[index] == "]" and not text[index + 1 :].strip():
                 break
             try:
                 _, end = decoder.raw_decode(text, index)
             except (ValueError, RecursionError):
-                end = len(text)
+                end, is_broken = len(text), True
             output.write(text[index:end].replace("\r", " ").replace("\n", " ") + "\n")
             index = end
             while index < len(text) and text[index] in " \t\r\n":
