@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import duckdb
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -274,7 +275,7 @@ def main() -> None:
             raise
         message = (
             str(error)
-            if isinstance(error, (RunFailedError, ValueError, OSError))
+            if isinstance(error, (RunFailedError, ValueError, OSError, duckdb.Error))
             else repr(error)
         )
         Console(stderr=True).print("[red]Error:[/red] ", end="")

@@ -111,11 +111,12 @@ def _write_price_book(source: Path, target: Path) -> None:
         if file.name not in _READ_FROM_EVENTS:
             shutil.copyfile(file, target / file.name)
     with (source / "meters.csv").open(encoding="utf-8-sig", newline="") as handle:
-        meters = list(csv.DictReader(handle))
+        reader = csv.DictReader(handle)
+        columns, meters = list(reader.fieldnames or []), list(reader)
     stated = {"aggregation": "sum", "value_property": "quantity"}
     unused = dict.fromkeys(("filter", "rounding_increment", "minimum_quantity"), "")
     rows = [meter | stated | unused | {"event_type": meter["meter_code"]} for meter in meters]
-    _write_csv(target / "meters.csv", rows)
+    _write_csv(target / "meters.csv", columns, rows)
 
 
 def _write_landing(request: QuoteRequest, plan: Plan, landing: Path) -> None:
@@ -135,8 +136,11 @@ def _write_landing(request: QuoteRequest, plan: Plan, landing: Path) -> None:
         "ended_at": _end(request.period, plan.row["billing_interval"]),
         "billing_anchor": "calendar",
     }
-    _write_csv(landing / "accounts" / "customers.csv", [customer | unknown | place])
-    _write_csv(landing / "accounts" / "subscriptions.csv", [subscription])
+    for name, row in (
+        ("customers", customer | unknown | place),
+        ("subscriptions", subscription),
+    ):
+        _write_csv(landing / "accounts" / f"{name}.csv", list(row), [row])
     events = [
         {
             "specversion": "1.0",
@@ -179,10 +183,10 @@ def _quantity(code: str, text: str) -> str:
     raise QuoteError(f"The quantity {text!r} of {code} is not a number.")
 
 
-def _write_csv(path: Path, rows: list[dict[str, str]]) -> None:
+def _write_csv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]) if rows else [])
+        writer = csv.DictWriter(handle, columns)
         writer.writeheader()
         writer.writerows(rows)
 

@@ -12,7 +12,12 @@ import duckdb
 from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.invoice_summary import invoice_counts, money_by_currency
 from dagster_project.lib.settings import Settings
-from dagster_project.lib.warehouse import is_locked, open_warehouse, table_names
+from dagster_project.lib.warehouse import (
+    is_lock_conflict,
+    is_locked,
+    open_warehouse,
+    table_names,
+)
 
 # Repeats and records that cannot be read have no time of use that could be trusted.
 NO_PERIOD = "no period"
@@ -130,7 +135,7 @@ def _readable(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
         opened = warehouse.connect(read_only=True, patience_seconds=3)
         connection = opened.__enter__()
     except duckdb.IOException as error:
-        if "lock" not in str(error).lower():
+        if not is_lock_conflict(error):
             raise
         yield None
         return

@@ -58,7 +58,7 @@ def open_warehouse(
             connection = duckdb.connect(str(path), read_only=read_only, config=_NEW_FILE)
             break
         except duckdb.IOException as error:
-            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+            if not is_lock_conflict(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
     try:
@@ -66,6 +66,11 @@ def open_warehouse(
         yield connection
     finally:
         connection.close()
+
+
+def is_lock_conflict(error: duckdb.IOException) -> bool:
+    """Whether the warehouse is sound and another process has it open."""
+    return "could not set lock" in str(error).lower()
 
 
 def table_names(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

@@ -41,6 +41,7 @@ def test_a_broken_warehouse_is_not_an_empty_one(tmp_path: Path) -> None:
     shown = run(installation, "status")
     assert shown.code == 1, shown
     assert "Nothing has been billed" not in shown.output
+    assert "not a valid DuckDB database file" in shown.error
 
 
 def fingerprints(*folders: Path) -> dict[str, str]:

@@ -258,7 +258,7 @@ def test_what_is_issued_stays_owed_whatever_is_billed(
 ) -> None:
     """February has a fee of 31 and no usage. Billing January again gives nothing back.
 
-    Nor does a later first period. In February of the year before nobody subscribed.
+    Nor does a later first period.
     """
     scenario = Scenario()
     scenario.meter("used", "use")

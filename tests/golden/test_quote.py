@@ -90,6 +90,25 @@ def test_each_step_of_the_arithmetic_is_shown(tmp_path: Path, dbt_folder: Path) 
     assert not settings.data_dir.exists()
 
 
+def test_a_price_book_without_meters_is_quoted(tmp_path: Path, dbt_folder: Path) -> None:
+    """A fee alone: 10.00. The table of meters is its header then."""
+    installation = Installation(tmp_path, dbt_folder)
+    world = Scenario()
+    world.plan(PLAN)
+    world.price(PLAN, "flat", unit_price="10")
+    installation.write_price_book(world)
+    settings = replace(
+        Settings.from_environment({"METERHOUSE_DATA_DIR": str(tmp_path / "data")}),
+        pricing_dir=installation.pricing,
+    )
+    totals = quote(QuoteRequest(PLAN, "2026-01", "DE"), settings)[-1]
+    assert [row[-1].replace("\u00a0", " ") for row in totals.rows] == [
+        "EUR 10.00",
+        "EUR 0.00",
+        "EUR 10.00",
+    ]
+
+
 @pytest.mark.parametrize(
     ("usage", "words"),
     [

@@ -80,28 +80,47 @@ def test_reconciliation_and_outages_block_an_issue(definitions: "dg.Definitions"
     } <= blocking
 
 
-def test_invoices_are_not_issued_outside_the_job_that_checks_them(
-    definitions: "dg.Definitions",
+THIS_MONTH = f"{datetime.now(UTC):%Y-%m}"
+
+
+@pytest.mark.parametrize(
+    ("job", "period", "reason"),
+    [
+        ("__ASSET_JOB", "2026-01", "by a whole run of the job issue"),
+        ("issue", "2026-01", "by a whole run of the job issue"),
+        ("issue", THIS_MONTH, "has not ended"),
+    ],
+)
+def test_invoices_are_issued_by_a_whole_run_over_a_month_that_ended(
+    definitions: "dg.Definitions", job: str, period: str, reason: str
 ) -> None:
-    """Materialized by itself, no check of any other asset would stand in its way."""
+    """Materialized by itself, no check of any other asset would stand in its way.
+
+    What is used in the rest of a month that runs would be on no invoice of it.
+    """
     import dagster as dg
 
-    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        asset_selection=[dg.AssetKey("issued_invoices")],
-        partition_key="2026-01",
-        raise_on_error=False,
+    result = (
+        definitions.get_repository_def()
+        .get_job(job)
+        .execute_in_process(
+            asset_selection=[dg.AssetKey("issued_invoices")],
+            partition_key=period,
+            raise_on_error=False,
+        )
     )
     assert not result.success
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
-    assert "by the job issue alone" in str(failure.step_failure_data.user_failure_data)
+    assert reason in str(failure.step_failure_data.user_failure_data)
 
 
-def test_a_month_that_runs_is_not_issued() -> None:
-    """What is used in the rest of it would be on no invoice of the month."""
+@pytest.mark.usefixtures("definitions")
+def test_the_command_refuses_a_month_that_runs_before_it_bills_it() -> None:
+    """The job would refuse it as well, minutes later."""
     from dagster_project.runner import RunFailedError, run_job
 
     with pytest.raises(RunFailedError, match="has not ended"):
-        run_job("issue", f"{datetime.now(UTC):%Y-%m}", lambda _text: None)
+        run_job("issue", THIS_MONTH, lambda _text: None)
 
 
 def test_the_schedule_drafts_the_month_that_ended(definitions: "dg.Definitions") -> None:

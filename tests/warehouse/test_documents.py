@@ -38,6 +38,7 @@ from dagster_project.lib.documents.records import (
 )
 from dagster_project.lib.documents.store import safe_name
 from dagster_project.lib.documents.view import build_view, make_breakable
+from dagster_project.lib.invoice_summary import net_by_period
 
 TEMPLATES = Path(__file__).parents[2] / "invoice_templates"
 PERIOD = "2026-01"
@@ -337,6 +338,7 @@ def build_sample() -> Marts:
         minor_units=3,
         locale="ar-KW",
         timezone="Asia/Kuwait",
+        payment_terms_days=0,
     )
     marts.invoice(
         "i-fr",
@@ -593,7 +595,15 @@ def test_the_german_invoice_says_what_finance_would_sign(rendered: Path):
             "draft-tokyo-JPY",
             ["DRAFT", "東京電算株式会社", "JPY 13,200", "1.2", "1 Jan 2026 – 31 Jan 2026"],
         ),
-        ("draft-gulf-KWD", ["3,703.703", "1,234.5678", "No tax is charged"]),
+        (
+            "draft-gulf-KWD",
+            [
+                "3,703.703",
+                "1,234.5678",
+                "No tax is charged",
+                "Payable within 0 days of issue.",
+            ],
+        ),
     ],
 )
 def test_amounts_read_as_in_the_customers_country(
@@ -642,6 +652,14 @@ def test_hostile_names_stay_text(rendered: Path):
     assert "$x$" in page
     assert "99,999,999,999,999,999,999,999,999.123456789012" in page
     assert "/" not in stem
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("KWD", "3703.703"), ("JPY", "12000")])
+def test_the_plot_of_revenue_has_the_places_of_its_currency(
+    marts: Marts, currency: str, amount: str
+):
+    period, net = net_by_period(marts.connection, PERIOD, currency)[-1]
+    assert (period, str(net)) == (PERIOD, amount)
 
 
 def test_the_json_is_exact(marts: Marts, rendered: Path):

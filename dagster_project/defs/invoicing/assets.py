@@ -57,18 +57,20 @@ def issued_invoices(
 ) -> dg.MaterializeResult:
     """Number and freeze the drafts of one billing month; nothing is ever issued twice.
 
-    The blocking checks of every mart stand before it, which they do in a run of all of them
+    The blocking checks of every mart stand before it, which they do in a whole run of the job
     alone: it refuses to be materialized by itself. Afterwards the invoicing models and the
     marts are built again, so that readers see the drafts as issued.
     """
     period = context.partition_key
-    if context.run.job_name != ISSUE_JOB:
+    if not has_ended(period):
+        raise dg.Failure(f"{period} has not ended.", allow_retries=False)
+    run, steps = context.run, {node.name for node in context.job_def.nodes}
+    is_part = run.asset_selection or set(run.step_keys_to_execute or steps) != steps
+    if run.job_name != ISSUE_JOB or is_part:
         raise dg.Failure(
-            description="Invoices are issued by the job issue alone, after all of its checks.",
+            "Invoices are issued by a whole run of the job issue, after all of its checks.",
             allow_retries=False,
         )
-    if not has_ended(period):
-        raise dg.Failure(description=f"{period} has not ended.", allow_retries=False)
     count = warehouse.issue(period, datetime.now(UTC).replace(tzinfo=None))
     context.log.info(f"Issued {count} documents of {period}.")
     if count:

@@ -92,11 +92,11 @@ def every_landed_file_was_loaded(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> dg.AssetCheckResult:
     """Name the files that could not be opened: usage or a correction may be in them."""
-    with warehouse.get_connection() as connection:
-        failed = connection.execute(
-            "select source_file || ': ' || error from raw.failed_files order by source_file"
-        ).fetchall()
-    return _guard(context, [text for (text,) in failed], is_blocking=True)
+    return _guard(
+        context,
+        warehouse,
+        "select source_file || ': ' || error, true from raw.failed_files order by source_file",
+    )
 
 
 @dg.asset_check(
@@ -109,17 +109,13 @@ def account_rows_are_usable(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> dg.AssetCheckResult:
     """Name file, row and field; blocks where what was invoiced would be given back."""
-    with warehouse.get_connection() as connection:
-        findings = connection.execute(
-            "select source_file || ', row ' || row_in_file || ', column ' || field || ': '"
-            " || field || ' ' || finding, is_blocking"
-            " from marts.fct_account_exceptions"
-            " order by is_blocking desc, source_file, row_in_file, field"
-        ).fetchall()
     return _guard(
         context,
-        [text for text, _ in findings],
-        is_blocking=any(is_blocking for _, is_blocking in findings),
+        warehouse,
+        "select source_file || ', row ' || row_in_file || ', column ' || field || ': '"
+        " || field || ' ' || finding, is_blocking"
+        " from marts.fct_account_exceptions"
+        " order by is_blocking desc, source_file, row_in_file, field",
     )
 
 
@@ -133,26 +129,34 @@ def charges_are_in_range(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> dg.AssetCheckResult:
     """Name customer and charge; the charge is on no invoice until it is put right."""
-    with warehouse.get_connection() as connection:
-        findings = connection.execute(
-            "select 'customer ' || customer_id || ', subscription ' || subscription_id"
-            " || ', charge ' || charge_code || ', ' || billing_period"
-            " || ': the amount of quantity ' || quantity || ' is 10^14 or more'"
-            " from marts.fct_charge_exceptions"
-            " order by customer_id, subscription_id, charge_code, period_from"
-        ).fetchall()
-    return _guard(context, [text for (text,) in findings], is_blocking=True)
+    return _guard(
+        context,
+        warehouse,
+        "select 'customer ' || customer_id || ', subscription ' || subscription_id"
+        " || ', charge ' || charge_code || ', ' || billing_period"
+        " || ': the amount of quantity ' || quantity || ' is 10^14 or more', true"
+        " from marts.fct_charge_exceptions"
+        " order by customer_id, subscription_id, charge_code, period_from",
+    )
 
 
 def _guard(
-    context: dg.AssetCheckExecutionContext, findings: list[str], *, is_blocking: bool
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, query: str
 ) -> dg.AssetCheckResult:
     """A check that stops an issue, and warns elsewhere.
 
     What it finds is left out of invoices. What landed can be loaded and drafts can be made and
     read; nothing is issued until somebody has looked.
+
+    Args:
+        context: Of the check; names the job.
+        warehouse: Where the query is run.
+        query: What is wrong, a text for each, and whether that stops an issue.
     """
-    stops = is_blocking and context.run.job_name == ISSUE_JOB
+    with warehouse.get_connection() as connection:
+        rows = connection.execute(query).fetchall()
+    findings = [text for text, _ in rows]
+    stops = context.run.job_name == ISSUE_JOB and any(is_blocking for _, is_blocking in rows)
     more = [f"and {len(findings) - 5} more"] if len(findings) > 5 else []
     return dg.AssetCheckResult(
         passed=not findings,

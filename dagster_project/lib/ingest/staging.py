@@ -385,8 +385,9 @@ def split_broken_json(
             while index < len(text) and text[index] in " \t\r\n":
                 index += 1
             if index >= len(text):
-                # Complete records are no sign that the file is: an array has to end.
-                output.write("[\n" if is_array and not is_broken else "")
+                if is_array and not is_broken:
+                    # Complete records are no sign that the file is: an array has to end.
+                    output.write("[\n")
                 break
             if is_array and text[index] == "]" and not text[index + 1 :].strip():
                 break

@@ -46,7 +46,7 @@ matched as (
         instants.subject,
         instants.first_event_at,
         -- The terms of one subscription never overlap; several aliases of it may.
-        count(distinct subjects.subscription_id) as subscription_count,
+        min(subjects.subscription_id) <> max(subjects.subscription_id) as is_ambiguous,
         min(subjects.subscription_id) as subscription_id,
         min(subjects.term_from_at) as term_from_at,
         min(subjects.customer_id) as customer_id
@@ -78,16 +78,16 @@ select
     slices.record_count,
     slices.quantity_sum,
     slices.quantity_max,
-    case when matched.subscription_count = 1 then matched.subscription_id end as subscription_id,
-    case when matched.subscription_count = 1 then matched.term_from_at end as term_from_at,
-    case when matched.subscription_count = 1 then matched.customer_id end as customer_id,
+    case when not matched.is_ambiguous then matched.subscription_id end as subscription_id,
+    case when not matched.is_ambiguous then matched.term_from_at end as term_from_at,
+    case when not matched.is_ambiguous then matched.customer_id end as customer_id,
     case
         when slices.event_state = 'voided' then 'voided'
         when slices.event_state <> 'standing' then 'rejected'
         when slices.meter_code is null then 'unmetered'
         when zones.subject is null then 'unknown_subject'
-        when matched.subscription_count is null then 'no_active_subscription'
-        when matched.subscription_count > 1 then 'ambiguous_subscription'
+        when matched.subject is null then 'no_active_subscription'
+        when matched.is_ambiguous then 'ambiguous_subscription'
         else 'metered'
     end as slice_fate,
     coalesce(zones.subject_hash, '') as subject_hash,
