@@ -1,12 +1,21 @@
 """dbt as Meterhouse runs it, on the command line and in a process: with exact Spark.
 
-What belongs here: what dbt-spark does not let a profile decide.
+What belongs here: what dbt-spark does not let a profile decide, and what a person who types
+``meterhouse-dbt`` would have to set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 import sys
+from collections.abc import Iterator
+
+from dagster_project.lib.dbt_project import link_dbt_project
+from dagster_project.lib.settings import DBT_PROJECT_DIR, Settings, SettingsError
+from dagster_project.lib.spark_session import prepare_spark
+from dagster_project.lib.warehouse import writer_lock
 
 
 def adapt_dbt_spark() -> None:
@@ -35,9 +44,34 @@ def adapt_dbt_spark() -> None:
     SparkCredentials.__post_init__ = post_init
 
 
-def main() -> None:
-    """Run dbt with the arguments of the command line."""
-    from dbt.cli.main import cli
+@contextlib.contextmanager
+def installation() -> Iterator[None]:
+    """Point a dbt typed by hand at the installation, as its one writer.
 
-    adapt_dbt_spark()
-    sys.exit(cli())
+    Dagster says where the project is, and holds the lock already; it asks for the version
+    without saying so.
+    """
+    if "DBT_PROJECT_DIR" in os.environ or sys.argv[1:] == ["--version"]:
+        yield
+        return
+    settings = Settings.from_environment()
+    with writer_lock(settings.writer_lock, lambda message: print(message, file=sys.stderr)):
+        prepare_spark(settings)
+        os.environ.update(settings.as_environment())
+        project = str(
+            link_dbt_project(DBT_PROJECT_DIR, settings.book_dir, settings.dbt_target_dir)
+        )
+        os.environ |= {"DBT_PROJECT_DIR": project, "DBT_PROFILES_DIR": project}
+        yield
+
+
+def main() -> None:
+    """Run dbt with the arguments of the command line, over the installation."""
+    try:
+        with installation():
+            from dbt.cli.main import cli
+
+            adapt_dbt_spark()
+            cli()
+    except SettingsError as error:
+        sys.exit(str(error))

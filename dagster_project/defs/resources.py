@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -68,13 +68,25 @@ def dbt_project_dir() -> Path:
     Raises: SettingsError if the engine cannot run here.
     """
     prepare_spark(settings)
-    return link_dbt_project(DBT_PROJECT_DIR, settings.pricing_dir, settings.dbt_target_dir)
+    return link_dbt_project(DBT_PROJECT_DIR, settings.book_dir, settings.dbt_target_dir)
 
 
-def make_dbt_resource() -> DbtCliResource:
+class DbtCommand(DbtCliResource):
+    """The resource of dagster-dbt without an adapter of its own.
+
+    The adapter would only count rows, which is done here after dbt has ended; and what
+    interrupts the run while one is made is caught by a bare ``except`` there, so that a run
+    that was stopped would go on to issue.
+    """
+
+    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:
+        """None, as for a dbt that has no adapters."""
+
+
+def make_dbt_resource() -> DbtCommand:
     """The dbt of this environment over the installation's project."""
     project_dir = str(dbt_project_dir())
-    return DbtCliResource(
+    return DbtCommand(
         project_dir=project_dir,
         profiles_dir=project_dir,
         dbt_executable=str(Path(sys.executable).with_name("meterhouse-dbt")),

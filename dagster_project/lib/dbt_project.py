@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -23,7 +26,7 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
     Args:
         source: The repository's ``dbt`` folder; its sibling ``pricing_seeds`` has the columns
             and their types of every price table.
-        pricing_dir: Folder of the price book's csv files. A table or column that it leaves out
+        pricing_dir: Folder of the price book's CSV files. A table or column that it leaves out
             is empty: models read all of them.
         run_dir: Folder of the installation, written to.
     Returns: The project folder to give to dbt.
@@ -49,17 +52,26 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
             if stale.is_dir() and not stale.is_symlink():
                 shutil.rmtree(stale)
             else:
-                stale.unlink()
+                stale.unlink(missing_ok=True)
     for link, goal in links.items():
         if not link.is_symlink() or link.readlink() != goal:
-            link.unlink(missing_ok=True)
-            link.symlink_to(goal)
+            with _replaced(link) as new:
+                new.symlink_to(goal)
     for copy, text in tables.items():
         # Written only when it changes: a younger file makes dbt parse everything anew.
         if copy.is_symlink() or not copy.exists() or copy.read_text("utf-8") != text:
-            copy.unlink(missing_ok=True)
-            copy.write_text(text, "utf-8")
+            with _replaced(copy) as new:
+                new.write_text(text, "utf-8")
     return project
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Take the place of a file in one step, since another process may be reading it."""
+    new = path.parent.parent / f".{path.name}.{os.getpid()}"
+    new.unlink(missing_ok=True)
+    yield new
+    new.rename(path)
 
 
 def seed_columns(types: Path) -> list[str]:
@@ -70,7 +82,8 @@ def seed_columns(types: Path) -> list[str]:
 
 def _completed_table(table: Path, columns: list[str]) -> str | None:
     """The table with the columns that it leaves out, empty; None when it leaves out none."""
-    text = table.read_text("utf-8-sig") if table.exists() else ",".join(columns)
+    # What is no UTF-8 is for the soundness check to say, with its row.
+    text = table.read_text("utf-8-sig", "replace") if table.exists() else ",".join(columns)
     rows = list(csv.reader(io.StringIO(text, newline="")))
     missing = [name for name in columns if name not in (rows[0] if rows else [])]
     if table.exists() and not missing:

@@ -6,6 +6,7 @@ BI tools. Not here: deciding whether a build may be published; the checks do tha
 Layout of the publish directory::
 
     .build-7/marts.duckdb              a build, never changed once it is there
+    .build.new/                        one being made, or left by a killed run
     .build-7/parquet/<table>/data.parquet
     .current -> .build-7               replaced by rename: the only step a reader can see
     marts.duckdb -> .current/marts.duckdb
@@ -40,7 +41,7 @@ def publish_marts(
     """Make the tables of ``schema`` the published build; a reader sees the old or the new one.
 
     Nothing is written when the tables are what is published already. A run that is killed
-    leaves the old build in place, and its half-made folder goes with the next build.
+    leaves the old build in place.
 
     Args:
         connection: The warehouse; only read.
@@ -63,8 +64,12 @@ def publish_marts(
 
     number = max((_build_number(path) for path in publish_dir.glob(".build-*")), default=0) + 1
     build = publish_dir / f".build-{number}"
-    _write_build(connection, schema, tables, build)
-    (build / "build.json").write_text(json.dumps(fingerprint), encoding="utf-8")
+    unfinished = publish_dir / ".build.new"
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    _write_build(connection, schema, tables, unfinished)
+    (unfinished / "build.json").write_text(json.dumps(fingerprint), encoding="utf-8")
+    unfinished.rename(build)
 
     _replace_link(current, build.name)
     _link(publish_dir)

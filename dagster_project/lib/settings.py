@@ -131,6 +131,16 @@ class Settings:
         return self.data_dir / "dbt"
 
     @property
+    def checked_book_dir(self) -> Path:
+        """The price book as the last run found it sound, which is the one that is rated."""
+        return self.dbt_target_dir / "price_book"
+
+    @property
+    def book_dir(self) -> Path:
+        """The price book for dbt: the checked one, before the first check what there is."""
+        return self.checked_book_dir if self.checked_book_dir.exists() else self.pricing_dir
+
+    @property
     def spark_conf_dir(self) -> Path:
         """Configuration of the embedded Spark."""
         return self.data_dir / "spark"

@@ -101,6 +101,24 @@
 {% macro duckdb__last_cut(cuts, instant) %}case when {{ cuts }} is not null then list_max(list_filter({{ cuts }}, lambda cut : cut <= {{ instant }})) end{% endmacro %}
 {% macro spark__last_cut(cuts, instant) %}array_max(filter({{ cuts }}, cut -> cut <= {{ instant }})){% endmacro %}
 
+-- The zone of a subject from an instant on; spans are put in order by their instants.
+{% macro zone_span(from_at, timezone) %}{{ adapter.dispatch('zone_span', 'meterhouse')(from_at, timezone) }}{% endmacro %}
+{% macro duckdb__zone_span(from_at, timezone) %}struct_pack(from_at := {{ from_at }}, timezone := {{ timezone }}){% endmacro %}
+{% macro spark__zone_span(from_at, timezone) %}named_struct('from_at', {{ from_at }}, 'timezone', {{ timezone }}){% endmacro %}
+
+-- The zone in which an instant is counted, read from the relation zones; most subjects have one.
+{% macro zone_at(instant) %}{{ adapter.dispatch('zone_at', 'meterhouse')(instant) }}{% endmacro %}
+{% macro duckdb__zone_at(instant) -%}
+    case
+        when zones.zone_spans is not null
+            then coalesce(list_max(list_filter(zones.zone_spans, lambda span : span.from_at <= {{ instant }})).timezone, zones.timezone)
+        else coalesce(zones.timezone, 'UTC')
+    end
+{%- endmacro %}
+{% macro spark__zone_at(instant) -%}
+    coalesce(array_max(filter(zones.zone_spans, span -> span.from_at <= {{ instant }})).timezone, zones.timezone, 'UTC')
+{%- endmacro %}
+
 {% macro add_days(date, days) %}{{ adapter.dispatch('add_days', 'meterhouse')(date, days) }}{% endmacro %}
 {% macro duckdb__add_days(date, days) %}cast({{ date }} + cast({{ days }} as integer) as date){% endmacro %}
 {% macro spark__add_days(date, days) %}date_add({{ date }}, cast({{ days }} as integer)){% endmacro %}

@@ -1,11 +1,11 @@
 -- What a slice is metered by; its day is metered anew when this is another. A band of the local
--- time depends on the zone too.
-{% macro metered_by() -%}
+-- time depends on the zone too, which is the same in all of a slice.
+{% macro metered_by(instant) -%}
     concat_ws(
         '',
         coalesce(event_types.event_type_hash, ''),
         case
-            when event_types.has_time_bands then concat_ws('', '|', coalesce(zones.timezone, 'UTC'))
+            when event_types.has_time_bands then concat_ws('', '|', {{ zone_at(instant) }})
             else ''
         end
     )

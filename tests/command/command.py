@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.harness import Installation, Scenario
 
-METERHOUSE = Path(sys.executable).with_name("meterhouse")
+PROGRAMS = Path(sys.executable).parent
 # Generous: several suites may share two cores.
 PATIENCE_SECONDS = 600
 
@@ -34,9 +34,9 @@ def prepare(folder: Path, scenario: Scenario) -> Installation:
 
 
 def start(
-    installation: Installation, *arguments: str, **variables: str
+    installation: Installation, *arguments: str, program: str = "meterhouse", **variables: str
 ) -> subprocess.Popen[str]:
-    """Start the command in a process group of its own, which a test may kill."""
+    """Start a command of ours in a process group of its own, which a test may kill."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -48,7 +48,7 @@ def start(
         "COLUMNS": "200",
     }
     return subprocess.Popen(
-        [str(METERHOUSE), *arguments],
+        [str(PROGRAMS / program), *arguments],
         env=environment | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -20,13 +20,13 @@ from tests.harness import Installation, Scenario
 
 
 def tiny() -> Scenario:
-    """Two customers with 3 and 4 units at 1.50 in January."""
+    """Two customers with 3 and 4 units at 1.50 in January, one with a Japanese name."""
     world = Scenario()
     world.meter("used", "use")
     world.plan("plan")
     world.price("plan", "per_unit", meter_code="used", unit_price="1.50")
-    for name, quantity in (("a", "3"), ("b", "4")):
-        world.customer(name)
+    for name, quantity, title in (("a", "3", "株式会社エー"), ("b", "4", "Bé Ω Ђ")):
+        world.customer(name, customer_name=title)
         world.subscription(name, plan_code="plan")
         world.event(name, quantity)
         world.event(name, quantity, event_id=f"{name}-repeated")
@@ -140,6 +140,14 @@ def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(life: Life)
     assert_all_is_there_once(life.installation)
 
 
+def test_letters_that_the_pdf_lacks_are_named(life: Life) -> None:
+    """The customer would get an invoice over empty boxes, and finance would not know."""
+    warning = (
+        "letters_have_a_font on invoice_documents: 1 documents, such as draft-a-EUR: no font"
+    )
+    assert warning in life.outcomes["bill"].output
+
+
 def test_issuing_again_changes_nothing(life: Life) -> None:
     """A second click would otherwise send a second invoice."""
     assert life.last_files == life.first_files
@@ -165,6 +173,12 @@ def test_what_is_wrong_is_said_in_one_sentence(life: Life) -> None:
         assert outcome.error.startswith("Error: ")
         assert len(outcome.error.strip().splitlines()) == 1, outcome.error
     assert not (installation.folder / "documents/2026-02").exists()
+
+    # What is not sound reaches no price, not even by hand.
+    by_hand = run(installation, "seed", "--full-refresh", program="meterhouse-dbt")
+    assert by_hand.code == 0, by_hand
+    (price,) = installation.rows("select unit_price from pricing.prices")
+    assert price["unit_price"] == Decimal("1.50")
 
 
 OPENING = """

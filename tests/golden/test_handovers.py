@@ -100,6 +100,7 @@ def landed() -> Scenario:
     minimum = {"meter_code": "used", "unit_price": "1", "minimum_amount": "100"}
     world.price("gone", "per_unit", **minimum)
 
+    handed_plug(world)
     world.plan("rounded")
     world.price("rounded", "per_unit", meter_code="called", unit_price="0.01")
     world.customer("rounded")
@@ -109,9 +110,41 @@ def landed() -> Scenario:
     return world
 
 
+def handed_plug(world: Scenario) -> None:
+    """A plug that goes from Berlin to New York; its energy is dearer by day than by night."""
+    world.meter("drawn", "draw", dimensions="hour")
+    names = ("dimension", "days", "from_time", "to_time", "band")
+    week = "mon|tue|wed|thu|fri|sat|sun"
+    world.tables.setdefault("time_bands", []).extend(
+        dict(zip(names, ("hour", week, *band), strict=True))
+        for band in (
+            ("00:00", "06:00", "night"),
+            ("06:00", "22:00", "day"),
+            ("22:00", "24:00", "night"),
+        )
+    )
+    world.plan("power")
+    for band, unit_price in (("day", "3"), ("night", "1")):
+        columns = {"unit_price": unit_price, "dimension_filter": f"hour={band}"}
+        world.price("power", "per_unit", meter_code="drawn", charge=band, **columns)
+    for name, timezone, span in (
+        ("berlin", "Europe/Berlin", ("", "2026-01-16")),
+        ("york", "America/New_York", ("2026-01-16", "")),
+    ):
+        world.customer(name, timezone=timezone)
+        world.subscription(name, plan_code="power")
+        bounds = dict(zip(("valid_from", "valid_to"), span, strict=True))
+        world.subjects.append({"subject": "plug", "subscription_id": name} | bounds)
+    for at in ("2026-01-10T05:30:00Z", "2026-01-10T23:30:00Z", "2026-01-20T05:30:00Z"):
+        world.event("plug", "10", at=at, event_type="draw")
+
+
 def arrives(before: Scenario) -> Scenario:
-    """Usage of January's periods, an early end, and a subscription that is no longer there."""
-    news = Scenario(customers=before.customers, subjects=before.subjects)
+    """Usage of January, an early end, one subscription less, another day of handover."""
+    news = Scenario(customers=before.customers)
+    for row in before.subjects:
+        later = {name: "2026-01-21" for name, bound in row.items() if bound == "2026-01-16"}
+        news.subjects.append({**row, **later})
     for row in before.subscriptions:
         if row["subscription_id"] != "gone":
             ends = {"ended_at": "2026-02-15"} if row["subscription_id"] == "advance" else {}
@@ -161,6 +194,24 @@ def net(world: Installation, customer: str, status: str = "issued") -> list[Deci
 def test_two_aliases_of_one_subscription_are_not_two_to_bill(world: Installation) -> None:
     """5 x 1 = 5 on the fifteenth, which both rows cover."""
     assert net(world, "overlap") == [Decimal(5)]
+
+
+def test_an_alias_keeps_the_time_of_whoever_has_it(world: Installation) -> None:
+    """05:30 UTC is day in Berlin, at 3, and night in New York, at 1; 23:30 is the next day."""
+    assert net(world, "berlin") == [Decimal("30.00"), Decimal("10.00")]
+    assert net(world, "york") == [Decimal("10.00")]
+    # Handed over five days later, as is learnt after the issue.
+    assert net(world, "berlin", "draft") == [Decimal("30.00")]
+    assert net(world, "york", "draft") == [Decimal("-10.00")]
+    days = world.rows(
+        "select customer_id, usage_date::varchar as day, quantity::int as quantity"
+        " from marts.fct_usage_daily where meter_code = 'drawn' order by all"
+    )
+    assert [tuple(row.values()) for row in days] == [
+        ("berlin", "2026-01-10", 10),
+        ("berlin", "2026-01-11", 10),
+        ("berlin", "2026-01-20", 10),
+    ]
 
 
 def test_a_term_that_never_was_ends_no_other(world: Installation) -> None:

@@ -42,12 +42,23 @@ def test_billing_a_month_never_issues_it(definitions: "dg.Definitions") -> None:
     assert {"invoice_documents", "published_marts"} <= steps
 
 
+def test_a_failed_load_is_tried_again_and_an_issue_is_not(
+    definitions: "dg.Definitions",
+) -> None:
+    """The sensor asks once for the same files; who issues has to look first."""
+    retries = {
+        name: definitions.resolve_job_def(name).tags.get("dagster/max_retries")
+        for name in ("ingest", "bill", "issue")
+    }
+    assert retries == {"ingest": "2", "bill": None, "issue": None}
+
+
 def test_every_writer_is_in_the_pool(definitions: "dg.Definitions") -> None:
     """Two writers at once make DuckDB refuse one of them."""
     import dagster as dg
 
     for asset in definitions.assets or ():
-        if isinstance(asset, dg.AssetsDefinition) and asset.op.name != "price_book":
+        if isinstance(asset, dg.AssetsDefinition):
             assert asset.op.pool == "warehouse", asset.op.name
 
 
@@ -166,3 +177,17 @@ def test_dagster_validates_the_code_location_without_a_warning(tmp_path: Path) -
         if "warning" in line.lower() and "definitions_validate_command" not in line
     ]
     assert not warnings, output
+
+
+def test_nothing_catches_an_interrupt_while_dbt_is_started(
+    definitions: "dg.Definitions", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was stopped at that moment went on and issued."""
+    from dagster_project.defs.resources import make_dbt_resource
+
+    made: list[object] = []
+    monkeypatch.setattr(
+        "dbt.adapters.factory.register_adapter", lambda *arguments: made.append(arguments)
+    )
+    assert make_dbt_resource().cli(["--version"]).wait().is_successful()
+    assert not made

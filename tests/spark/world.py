@@ -15,6 +15,7 @@ from tests.golden import (
     test_credits,
     test_decisions,
     test_golden_bills,
+    test_handovers,
     test_lifecycle,
     test_price_models,
 )
@@ -40,6 +41,7 @@ def everything() -> Scenario:
     }
     for prefix, world in worlds.items():
         _add(whole, prefix, world)
+    test_handovers.handed_plug(whole)
     subject = str(whole.subscriptions[0]["subscription_id"])
     whole.event(subject, "1", event_id="again", event_type="bills-use", file="a")
     whole.event(subject, "1", event_id="again", event_type="bills-use", file="b")

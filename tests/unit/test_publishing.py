@@ -92,17 +92,33 @@ def test_only_the_last_two_builds_stay(
     assert sorted(path.name for path in tmp_path.glob(".build-*")) == [".build-3", ".build-4"]
 
 
-def test_a_build_that_was_cut_short_is_not_seen(
+class KilledCopy:
+    """A connection whose process ends while a table is copied."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        """Run anything but the copy of a table."""
+        if query.startswith("copy"):
+            raise KeyboardInterrupt
+        return self.connection.execute(query)
+
+
+def test_a_build_that_was_cut_short_is_neither_seen_nor_kept(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    """A run killed while copying must leave the last finished build in place."""
-    publish_marts(connection, tmp_path)
-    (tmp_path / ".build-2").mkdir()
-    (tmp_path / ".build-2" / "marts.duckdb").write_bytes(b"half")
-    assert _total(tmp_path) == ("0.300000", "0.300000")
+    """It would take the place of the finished build that a dashboard still reads."""
+    first = publish_marts(connection, tmp_path).folder
     connection.execute("insert into marts.fct_invoices values (1)")
-    publish_marts(connection, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        publish_marts(KilledCopy(connection), tmp_path)  # type: ignore[arg-type]
+    assert _total(tmp_path) == ("0.300000", "0.300000")
+    second = publish_marts(connection, tmp_path).folder
     assert _total(tmp_path) == ("1.300000", "1.300000")
+    links = {"marts.duckdb", "parquet", ".current"}
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == links | {first.name, second.name}
 
 
 def test_no_marts_is_an_error(tmp_path: Path) -> None:

@@ -12,7 +12,11 @@ from dagster_project.lib.landing_cursor import decide_load
 _landed = dg.AssetSelection.groups("ingest")
 
 ingest = dg.define_asset_job(
-    "ingest", selection=_landed, description="Load whatever is new in the landing directory."
+    "ingest",
+    selection=_landed,
+    description="Load whatever is new in the landing directory.",
+    # The sensor asks once for the same files. A full disk may have room a minute later.
+    tags={"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"},
 )
 bill = dg.define_asset_job(
     "bill",

@@ -1,5 +1,6 @@
 """What comes in: landed files into schema ``raw``, and the price book checked before use."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -67,13 +68,26 @@ def landed_files(
         )
 
 
-@dg.asset(group_name="pricing", kinds={"csv"}, owners=OWNERS)
+@dg.asset(
+    group_name="pricing",
+    kinds={"csv"},
+    owners=OWNERS,
+    pool=WAREHOUSE_POOL,
+    required_resource_keys={"warehouse"},
+)
 def price_book() -> dg.MaterializeResult:
     """The price book as it stands in the pricing directory, refused unless it is sound.
 
-    Everything that is rated depends on it, so that an unsound book stops before a price.
+    Everything that is rated depends on it, so that an unsound book stops before a price. dbt
+    reads the copy that was checked: an edit during a run waits for the next one.
     """
-    defects = check_price_book(settings.pricing_dir)
+    checked = settings.checked_book_dir
+    taken = checked.with_name("price_book.new")
+    shutil.rmtree(taken, ignore_errors=True)
+    taken.mkdir(parents=True)
+    for table in settings.pricing_dir.glob("*.csv"):
+        shutil.copyfile(table, taken / table.name)
+    defects = check_price_book(taken)
     if defects:
         more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
         raise dg.Failure(
@@ -81,7 +95,9 @@ def price_book() -> dg.MaterializeResult:
             metadata={"defects": [str(defect) for defect in defects]},
             allow_retries=False,
         )
-    files = sorted(settings.pricing_dir.glob("*.csv"))
+    shutil.rmtree(checked, ignore_errors=True)
+    taken.rename(checked)
+    files = sorted(checked.glob("*.csv"))
     rows = sum(max(len(file.read_bytes().splitlines()) - 1, 0) for file in files)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": rows, "files": [file.name for file in files]}

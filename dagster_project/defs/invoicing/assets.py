@@ -17,7 +17,7 @@ from dagster_project.defs.resources import (
 )
 from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS
 from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
-from dagster_project.lib.documents import render_period
+from dagster_project.lib.documents import letters_without_font, render_period
 from dagster_project.lib.invoice_summary import (
     invoice_counts,
     money_by_currency,
@@ -175,6 +175,30 @@ def documents_equal_marts(
         passed=not different,
         description="; ".join(examples) or None,
         metadata={"documents": len(found), "different": len(different)},
+    )
+
+
+@dg.asset_check(
+    asset=invoice_documents,
+    partitions_def=billing_months,
+    description="A font has every letter of the documents; a PDF shows others as empty boxes.",
+)
+def letters_have_a_font(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Look for scripts that the fonts of the PDF engine lack, document by document."""
+    lacking = {
+        path.stem: letters
+        for path in sorted((settings.documents_dir / context.partition_key).glob("*.json"))
+        if (letters := letters_without_font(path.read_text(encoding="utf-8"), TEMPLATES_DIR))
+    }
+    name, letters = next(iter(lacking.items()), ("", ""))
+    return dg.AssetCheckResult(
+        passed=not lacking,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(lacking)} documents, such as {name}: no font for {letters[:20]};"
+        f" put one that has them into {TEMPLATES_DIR.name}/fonts"
+        if lacking
+        else None,
+        metadata={"documents": len(lacking)},
     )
 
 

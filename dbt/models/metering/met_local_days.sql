@@ -7,7 +7,7 @@ with
 
 zones as (
 
-    select distinct timezone from {{ ref('met_subject_zones') }}
+    select distinct timezone from {{ ref('stg_accounts__customers') }}
     union
     select 'UTC' as timezone
 

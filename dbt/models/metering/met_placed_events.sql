@@ -145,7 +145,7 @@ placed as (
         {% if time_types %}
         case
             when judged.event_type in ({{ time_types | join(', ') }})
-                then {{ utc_to_local('judged.event_at', "coalesce(zones.timezone, 'UTC')") }}
+                then {{ utc_to_local('judged.event_at', zone_at('judged.event_at')) }}
         end as local_event_at,
         {% endif %}
         {{ last_cut('cuts.cut_ats', 'judged.event_at') }} as slice_from_at
@@ -154,7 +154,7 @@ placed as (
     left join zones
         on judged.subject = zones.subject
     left join local_days
-        on coalesce(zones.timezone, 'UTC') = local_days.timezone
+        on {{ zone_at('judged.event_at') }} = local_days.timezone
         and judged.event_date = local_days.event_date
     left join cuts
         on judged.subject = cuts.subject

@@ -75,13 +75,13 @@ cut_slices as (
         coalesce({{ final_cut }}, {{ beginning_of_time() }}) as final_cut_at,
         {{ local_day_of('slices.first_event_at') }} as first_local_date,
         {{ local_day_of('slices.last_event_at') }} as last_local_date,
-        {{ metered_by() }} as event_type_hash_now
+        {{ metered_by('slices.first_event_at') }} as event_type_hash_now
 
     from {{ slices }} as slices
     left join zones
         on slices.subject = zones.subject
     left join local_days
-        on coalesce(zones.timezone, 'UTC') = local_days.timezone
+        on {{ zone_at('slices.first_event_at') }} = local_days.timezone
         and slices.event_date = local_days.event_date
     left join cuts
         on slices.subject = cuts.subject

@@ -179,7 +179,7 @@ select
     aggregated.quantity_max,
     aggregated.first_event_at,
     aggregated.last_event_at,
-    {{ metered_by() }} as event_type_hash,
+    {{ metered_by('aggregated.first_event_at') }} as event_type_hash,
     watermark.metered_load_id,
     cast({{ next_number('met_usage_slices', 'metering_number') }} as bigint) as metering_number
 from aggregated
