@@ -17,6 +17,7 @@ from dagster_project.lib.engines import DuckDBWarehouse
 from dagster_project.lib.settings import DBT_PROJECT_DIR, TARGETS, Settings, SettingsError
 from dagster_project.lib.spark_session import missing_requirement, temporary_spark
 from dagster_project.lib.spark_warehouse import SparkWarehouse
+from dagster_project.lib.sql_text import quoted
 from dagster_project.lib.warehouse import table_names
 
 
@@ -72,9 +73,8 @@ def differing_rows(duck: DuckDBWarehouse, spark: SparkWarehouse) -> list[Differi
     """
     found = []
     with spark.connect() as connection:
-        path = str(duck.path).replace("'", "''")
         # The name that dbt knows it by, since the views of the marts have it in them.
-        connection.execute(f"attach '{path}' as warehouse (read_only)")
+        connection.execute(f"attach {quoted(duck.path)} as warehouse (read_only)")
         marts = {
             "spark": {name for schema, name in table_names(connection) if schema == "marts"},
             "duckdb": {

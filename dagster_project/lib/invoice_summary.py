@@ -3,9 +3,12 @@
 Amounts leave as text or Decimal, never as binary numbers.
 """
 
+import re
 from decimal import Decimal
 
 import duckdb
+
+_MARKUP = re.compile(r"[][\\`*_{}()#+!|<>~&]")
 
 
 def money_by_currency(
@@ -63,8 +66,8 @@ def preview_table(
     ).fetchall()
     lines = ["| Number | Customer | Net | Tax | Total | |", "|---|---|--:|--:|--:|---|"]
     for number, customer, currency, net, tax, total, units in rows:
-        # A name is customer's text: a bar or a tag in it must not become markup.
-        name = (customer or "").replace("|", "/").replace("<", "&lt;").replace("\n", " ")
+        # A name is customer's text: nothing in it may become markup.
+        name = _MARKUP.sub(r"\\\g<0>", (customer or "").replace("\n", " "))
         amounts = " | ".join(f"{amount:,.{units}f}" for amount in (net, tax, total))
         lines.append(f"| {number} | {name} | {amounts} | {currency} |")
     return "\n".join(lines)

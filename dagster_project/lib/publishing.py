@@ -20,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.lib.sql_text import quoted
 from dagster_project.lib.warehouse import table_names
 
 # A BI tool that opened the build before the last one goes on reading it.
@@ -83,7 +84,7 @@ def _write_build(
     connection: duckdb.DuckDBPyConnection, schema: str, tables: list[str], build: Path
 ) -> None:
     build.mkdir()
-    connection.execute(f"attach {_literal(build / 'marts.duckdb')} as published_build")
+    connection.execute(f"attach {quoted(build / 'marts.duckdb')} as published_build")
     try:
         connection.execute("create schema published_build.marts")
         for name in tables:
@@ -94,7 +95,7 @@ def _write_build(
             folder = build / "parquet" / name
             folder.mkdir(parents=True)
             connection.execute(
-                f"copy (select * from {table}) to {_literal(folder / 'data.parquet')}"
+                f"copy (select * from {table}) to {quoted(folder / 'data.parquet')}"
                 " (format parquet, compression zstd)"
             )
     finally:
@@ -142,8 +143,3 @@ def _replace_link(link: Path, to: str) -> None:
 def _build_number(path: Path) -> int:
     number = path.name.removeprefix(".build-")
     return int(number) if number.isdigit() else 0
-
-
-def _literal(path: Path) -> str:
-    text = str(path).replace("'", "''")
-    return f"'{text}'"

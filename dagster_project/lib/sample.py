@@ -23,6 +23,7 @@ from dagster_project.lib.sample_accounts import (
     sample_subscriptions,
 )
 from dagster_project.lib.sample_bills import example_events
+from dagster_project.lib.sql_text import quoted
 
 REJECTION_REASONS = (
     "malformed",
@@ -399,8 +400,9 @@ def _copy(
     query = f"select id, source, type, subject, {', '.join(columns)} {where}"
     temporary = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    quoted = str(temporary).replace("'", "''")
-    connection.execute(f"copy ({query} order by event_at, id) to '{quoted}' ({options})")
+    connection.execute(
+        f"copy ({query} order by event_at, id) to {quoted(temporary)} ({options})"
+    )
     temporary.replace(path)
 
 

@@ -27,6 +27,7 @@ import duckdb
 from dagster_project.lib.ingest import IngestReport, create_raw_tables, ingest_landing
 from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, EVENT_HASH
 from dagster_project.lib.issuing import issue_period
+from dagster_project.lib.sql_text import quoted
 
 _RAW_TABLES = (
     "load_files",
@@ -87,7 +88,7 @@ class SparkWarehouse:
             failed = self.path / "raw" / "failed_files.parquet"
             if failed.exists():
                 connection.execute(
-                    f"create view raw.failed_files as from read_parquet({_literal(failed)})"
+                    f"create view raw.failed_files as from read_parquet({quoted(failed)})"
                 )
             for folder in sorted((self.path / "tables").glob("*/*")):
                 # Spark writes _SUCCESS last: without it, a table is half of one. Where days
@@ -113,11 +114,11 @@ class SparkWarehouse:
             if not self.exists:
                 self._commit_load(connection, writing, 0)
             history = self.path / "raw" / "load-*"
-            events = _literal(history / "usage_events" / "*.parquet")
+            events = quoted(history / "usage_events" / "*.parquet")
             earlier = f"read_parquet({events}, union_by_name = true)"
             connection.execute(
                 "insert into raw.load_files by name"
-                f" from read_parquet({_literal(history / 'load_files' / '*.parquet')})"
+                f" from read_parquet({quoted(history / 'load_files' / '*.parquet')})"
             )
             outcome = ingest_landing(
                 connection,
@@ -130,7 +131,7 @@ class SparkWarehouse:
             if outcome.load_id is not None:
                 self._commit_load(connection, writing, outcome.load_id)
             failed = writing / "failed_files.parquet"
-            connection.execute(f"copy raw.failed_files to {_literal(failed)} (format parquet)")
+            connection.execute(f"copy raw.failed_files to {quoted(failed)} (format parquet)")
             failed.replace(self.path / "raw" / failed.name)
         shutil.rmtree(writing)
         return outcome
@@ -153,7 +154,7 @@ class SparkWarehouse:
             (folder / table).mkdir(parents=True)
             connection.execute(
                 f"copy (select {columns} from raw.{table}{where})"
-                f" to {_literal(folder / table)} {_PARQUET}"
+                f" to {quoted(folder / table)} {_PARQUET}"
             )
         _commit(folder, self.path / "raw" / folder.name)
 
@@ -185,7 +186,7 @@ class SparkWarehouse:
                     connection.execute(
                         f"copy (from ledger.{table} where invoice_id in"
                         " (select invoice_id from newly_issued))"
-                        f" to {_literal(folder / table)} {_PARQUET}"
+                        f" to {quoted(folder / table)} {_PARQUET}"
                     )
                 _commit(folder, self.path / "ledger" / folder.name)
         shutil.rmtree(writing)
@@ -204,7 +205,7 @@ def _create_view(
 ) -> None:
     connection.execute(
         f'create view {schema}."{table}" as from read_parquet('
-        f"{_literal(folder / '**' / '*.parquet')}, hive_partitioning = true,"
+        f"{quoted(folder / '**' / '*.parquet')}, hive_partitioning = true,"
         " union_by_name = true)"
     )
 
@@ -221,7 +222,3 @@ def _commit(folder: Path, committed: Path) -> None:
         if path.is_file():
             path.chmod(0o444)
     folder.rename(committed)
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

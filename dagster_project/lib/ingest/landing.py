@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 import duckdb
 
+from dagster_project.lib.sql_text import quoted
+
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 TEXT_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv"}
 ACCOUNT_KINDS = ("customers", "subscriptions", "subjects", "pauses", "credit_grants")
@@ -230,7 +232,6 @@ def unpack_zstd(connection: duckdb.DuckDBPyConnection, file: LandedFile, folder:
     """
     target = folder / f"unzstd-{len(os.listdir(folder))}"
     binary = folder / f"{target.name}.bin"
-    escaped = str(target).replace("'", "''")
     connection.execute(
         f"""
         copy (
@@ -240,7 +241,8 @@ def unpack_zstd(connection: duckdb.DuckDBPyConnection, file: LandedFile, folder:
                 compression = 'zstd', strict_mode = false, encoding = 'latin-1',
                 max_line_size = 268435456
             )
-        ) to '{escaped}' (format csv, header false, quote '', escape '', delimiter E'\\x1f')
+        ) to {quoted(target)}
+        (format csv, header false, quote '', escape '', delimiter E'\\x1f')
         """,
         [[file.read_path]],
     )

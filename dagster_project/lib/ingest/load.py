@@ -34,7 +34,6 @@ from dagster_project.lib.ingest.raw_tables import (
     EVENT_HASH,
     create_raw_tables,
 )
-from dagster_project.lib.ingest.records import identifier
 from dagster_project.lib.ingest.repeats import insert_repeats
 from dagster_project.lib.ingest.staging import (
     TEMPORARY_PREFIX,
@@ -43,6 +42,7 @@ from dagster_project.lib.ingest.staging import (
     batches,
     short_error,
 )
+from dagster_project.lib.sql_text import identifier
 
 FOLDER_PREFIX = ".meterhouse-ingest-"
 REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"

@@ -16,10 +16,9 @@ from dagster_project.lib.ingest.records import (
     checked_data_sql,
     column_records_sql,
     data_problem_sql,
-    identifier,
-    quoted,
     time_sql,
 )
+from dagster_project.lib.sql_text import identifier, quoted
 
 EXACT_IN_JSON = {
     "VARCHAR",

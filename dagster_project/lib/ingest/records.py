@@ -5,6 +5,8 @@ Every function returns SQL text; column expressions in, expression or query out.
 
 from __future__ import annotations
 
+from dagster_project.lib.sql_text import quoted
+
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
 STRING = r'"(?:[^"\\]|\\.)*"'
 # Cheap test of the whole line for anything the JSON parser would accept and change in silence:
@@ -17,16 +19,6 @@ PLAIN_TIME = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?"
 )
 OFFSET = " ?[+-](?:[01][0-9]|2[0-3]):?(?:[0-5][0-9])?$"
-
-
-def quoted(text: str) -> str:
-    """Return a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """Return a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def time_sql(text: str) -> str:

@@ -30,11 +30,10 @@ from dagster_project.lib.ingest.records import (
     checked_data_sql,
     column_records_sql,
     data_problem_sql,
-    identifier,
     json_records_sql,
-    quoted,
     time_sql,
 )
+from dagster_project.lib.sql_text import identifier, quoted
 
 TEMPORARY_PREFIX = "ingest_"
 GROUP_LINE_BYTES = 4 << 20
