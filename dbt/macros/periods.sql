@@ -106,18 +106,13 @@
 {% macro duckdb__zone_span(from_at, timezone) %}struct_pack(from_at := {{ from_at }}, timezone := {{ timezone }}){% endmacro %}
 {% macro spark__zone_span(from_at, timezone) %}named_struct('from_at', {{ from_at }}, 'timezone', {{ timezone }}){% endmacro %}
 
--- The zone in which an instant is counted, read from the relation zones; most subjects have one.
-{% macro zone_at(instant) %}{{ adapter.dispatch('zone_at', 'meterhouse')(instant) }}{% endmacro %}
-{% macro duckdb__zone_at(instant) -%}
-    case
-        when zones.zone_spans is not null
-            then coalesce(list_max(list_filter(zones.zone_spans, lambda span : span.from_at <= {{ instant }})).timezone, zones.timezone)
-        else coalesce(zones.timezone, 'UTC')
-    end
-{%- endmacro %}
-{% macro spark__zone_at(instant) -%}
-    coalesce(array_max(filter(zones.zone_spans, span -> span.from_at <= {{ instant }})).timezone, zones.timezone, 'UTC')
-{%- endmacro %}
+-- The zone of the last span that is not after the instant; null before the first. Most subjects have one zone.
+{% macro last_zone(spans, instant) %}{{ adapter.dispatch('last_zone', 'meterhouse')(spans, instant) }}{% endmacro %}
+{% macro duckdb__last_zone(spans, instant) %}case when {{ spans }} is not null then list_max(list_filter({{ spans }}, lambda span : span.from_at <= {{ instant }})).timezone end{% endmacro %}
+{% macro spark__last_zone(spans, instant) %}array_max(filter({{ spans }}, span -> span.from_at <= {{ instant }})).timezone{% endmacro %}
+
+-- The zone in which usage of an instant is counted, read from the relation zones.
+{% macro zone_at(instant) %}coalesce({{ last_zone('zones.zone_spans', instant) }}, zones.timezone, 'UTC'){% endmacro %}
 
 {% macro add_days(date, days) %}{{ adapter.dispatch('add_days', 'meterhouse')(date, days) }}{% endmacro %}
 {% macro duckdb__add_days(date, days) %}cast({{ date }} + cast({{ days }} as integer) as date){% endmacro %}

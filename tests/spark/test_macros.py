@@ -321,6 +321,22 @@ CASES: list[tuple[str, str | None]] = [
         ),
         None,
     ),
+    *(
+        (
+            of_rows(
+                "{{ last_zone(sorted_list(zone_span('x', \"case when x < date '2026-01-03'"
+                f" then 'first' else 'last' end\")), \"date '{day}'\") }}}}",
+                "date '2026-01-03'",
+                "date '2026-01-02'",
+            ),
+            zone,
+        )
+        for day, zone in (
+            ("2026-01-01", None),
+            ("2026-01-02", "first"),
+            ("2026-01-03", "last"),
+        )
+    ),
     (of_rows("{{ joined_text('x', 'x') }}", "'b'", "'a'"), "a\nb"),
     (
         (
