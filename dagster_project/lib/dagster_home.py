@@ -1,9 +1,9 @@
 """The DAGSTER_HOME of an installation: run history under its data directory."""
 
-import os
 import shutil
 from pathlib import Path
 
+from dagster_project.lib.replaced import replaced
 from dagster_project.lib.settings import PROJECT_ROOT, Settings
 
 
@@ -11,8 +11,6 @@ def prepare_dagster_home(settings: Settings) -> Path:
     """Make the folder with the project's ``dagster.yaml`` in it; safe to run again."""
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    # Another process may be reading it at this moment.
-    copy = home / f".dagster-{os.getpid()}.yaml"
-    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", copy)
-    copy.replace(home / "dagster.yaml")
+    with replaced(home / "dagster.yaml") as new:
+        shutil.copyfile(PROJECT_ROOT / "dagster.yaml", new)
     return home

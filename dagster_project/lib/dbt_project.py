@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+
+from dagster_project.lib.replaced import NEW, replaced
 
 _LINKED = ("dbt_project.yml", "profiles.yml", "models", "macros", "tests")
 
@@ -46,7 +45,8 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
     for folder in (project, seeds):
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.iterdir():
-            if stale in links or stale in tables:
+            # Another process may be about to put a new one in its place.
+            if stale in links or stale in tables or stale.suffix == NEW:
                 continue
             # dbt run by hand leaves folders of its own.
             if stale.is_dir() and not stale.is_symlink():
@@ -55,23 +55,14 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
                 stale.unlink(missing_ok=True)
     for link, goal in links.items():
         if not link.is_symlink() or link.readlink() != goal:
-            with _replaced(link) as new:
+            with replaced(link) as new:
                 new.symlink_to(goal)
     for copy, text in tables.items():
         # Written only when it changes: a younger file makes dbt parse everything anew.
         if copy.is_symlink() or not copy.exists() or copy.read_text("utf-8") != text:
-            with _replaced(copy) as new:
+            with replaced(copy) as new:
                 new.write_text(text, "utf-8")
     return project
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """Take the place of a file in one step, since another process may be reading it."""
-    new = path.parent.parent / f".{path.name}.{os.getpid()}"
-    new.unlink(missing_ok=True)
-    yield new
-    new.rename(path)
 
 
 def seed_columns(types: Path) -> list[str]:

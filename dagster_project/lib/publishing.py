@@ -6,8 +6,8 @@ BI tools. Not here: deciding whether a build may be published; the checks do tha
 Layout of the publish directory::
 
     .build-7/marts.duckdb              a build, never changed once it is there
-    .build.new/                        one being made, or left by a killed run
     .build-7/parquet/<table>/data.parquet
+    .build.new/                        one being made, or left by a killed run
     .current -> .build-7               replaced by rename: the only step a reader can see
     marts.duckdb -> .current/marts.duckdb
     parquet -> .current/parquet
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.lib.replaced import replaced
 from dagster_project.lib.sql_text import quoted
 from dagster_project.lib.warehouse import table_names
 
@@ -72,7 +73,8 @@ def publish_marts(
     (unfinished / "build.json").write_text(json.dumps(fingerprint), encoding="utf-8")
     unfinished.rename(build)
 
-    _replace_link(current, build.name)
+    with replaced(current) as new:
+        new.symlink_to(build.name)
     _link(publish_dir)
     finished = sorted(publish_dir.glob(".build-*"), key=_build_number)
     for old in finished[:-_BUILDS_KEPT]:
@@ -129,15 +131,8 @@ def _link(publish_dir: Path) -> None:
     for name in ("marts.duckdb", "parquet"):
         link = publish_dir / name
         if not link.is_symlink():
-            _replace_link(link, f".current/{name}")
-
-
-def _replace_link(link: Path, to: str) -> None:
-    """Point ``link`` at ``to``; rename puts the new link over the old one in one step."""
-    new = link.with_name(f"{link.name}.new")
-    new.unlink(missing_ok=True)
-    new.symlink_to(to)
-    new.rename(link)
+            with replaced(link) as new:
+                new.symlink_to(f".current/{name}")
 
 
 def _build_number(path: Path) -> int:

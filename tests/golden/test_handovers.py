@@ -111,7 +111,7 @@ def landed() -> Scenario:
 
 
 def handed_plug(world: Scenario) -> None:
-    """A plug that goes from Berlin to New York; its energy is dearer by day than by night."""
+    """A plug and a subscription go from Berlin to New York; energy is dearer by day."""
     world.meter("drawn", "draw", dimensions="hour")
     names = ("dimension", "days", "from_time", "to_time", "band")
     week = "mon|tue|wed|thu|fri|sat|sun"
@@ -137,6 +137,13 @@ def handed_plug(world: Scenario) -> None:
         world.subjects.append({"subject": "plug", "subscription_id": name} | bounds)
     for at in ("2026-01-10T05:30:00Z", "2026-01-10T23:30:00Z", "2026-01-20T05:30:00Z"):
         world.event("plug", "10", at=at, event_type="draw")
+    for customer, term in (
+        ("berlin", {"ended_at": "2026-01-16"}),
+        ("york", {"started_at": "2026-01-16"}),
+    ):
+        world.subscription("wall", customer_id=customer, plan_code="power", **term)
+    for at in ("2026-01-10T05:30:00Z", "2026-01-20T05:30:00Z"):
+        world.event("wall", "7", at=at, event_type="draw")
 
 
 def arrives(before: Scenario) -> Scenario:
@@ -196,10 +203,15 @@ def test_two_aliases_of_one_subscription_are_not_two_to_bill(world: Installation
     assert net(world, "overlap") == [Decimal(5)]
 
 
-def test_an_alias_keeps_the_time_of_whoever_has_it(world: Installation) -> None:
-    """05:30 UTC is day in Berlin, at 3, and night in New York, at 1; 23:30 is the next day."""
-    assert net(world, "berlin") == [Decimal("30.00"), Decimal("10.00")]
-    assert net(world, "york") == [Decimal("10.00")]
+def test_what_is_handed_over_is_counted_by_the_clock_of_whoever_has_it(
+    world: Installation,
+) -> None:
+    """05:30 UTC is day in Berlin, at 3, and night in New York, at 1; 23:30 is the next day.
+
+    The alias used 10 each time, the subscription 7.
+    """
+    assert net(world, "berlin") == [Decimal(30), Decimal(10), Decimal(21)]
+    assert net(world, "york") == [Decimal(7), Decimal(10)]
     # Handed over five days later, as is learnt after the issue.
     assert net(world, "berlin", "draft") == [Decimal("30.00")]
     assert net(world, "york", "draft") == [Decimal("-10.00")]
@@ -208,9 +220,11 @@ def test_an_alias_keeps_the_time_of_whoever_has_it(world: Installation) -> None:
         " from marts.fct_usage_daily where meter_code = 'drawn' order by all"
     )
     assert [tuple(row.values()) for row in days] == [
+        ("berlin", "2026-01-10", 7),
         ("berlin", "2026-01-10", 10),
         ("berlin", "2026-01-11", 10),
         ("berlin", "2026-01-20", 10),
+        ("york", "2026-01-20", 7),
     ]
 
 

@@ -191,10 +191,11 @@ def letters_have_a_font(context: dg.AssetCheckExecutionContext) -> dg.AssetCheck
         if (letters := letters_without_font(path.read_text(encoding="utf-8"), TEMPLATES_DIR))
     }
     name, letters = next(iter(lacking.items()), ("", ""))
+    more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     return dg.AssetCheckResult(
         passed=not lacking,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(lacking)} documents, such as {name}: no font for {letters[:20]};"
+        description=f"{name}: no font for {letters[:20]}{more};"
         f" put one that has them into {TEMPLATES_DIR.name}/fonts"
         if lacking
         else None,
