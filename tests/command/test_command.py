@@ -143,7 +143,7 @@ def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(life: Life)
 def test_letters_that_the_pdf_lacks_are_named(life: Life) -> None:
     """The customer would get an invoice over empty boxes, and finance would not know."""
     warning = (
-        "letters_have_a_font on invoice_documents: draft-a-EUR: no font for エー会株式社;"
+        "letters_have_a_font on invoice_documents: draft-a-EUR: no font for エー会式株社;"
     )
     assert warning in life.outcomes["bill"].output
 
