@@ -25,7 +25,7 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.lib.ingest import IngestReport, create_raw_tables, ingest_landing
-from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, EVENT_HASH
+from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, EVENT_CONTENT, EVENT_HASH
 from dagster_project.lib.issuing import issue_period
 from dagster_project.lib.sql_text import quoted
 
@@ -143,7 +143,9 @@ class SparkWarehouse:
         folder = writing / f"load-{load_id:06}"
         for table in _RAW_TABLES:
             columns = (
-                f"* exclude (event_hash), {_DATA_TEXTS}" if table == "usage_events" else "*"
+                f"load_id, file_id, position, {EVENT_CONTENT}, {_DATA_TEXTS}"
+                if table == "usage_events"
+                else "*"
             )
             # Of the other tables the database holds this load alone.
             where = (

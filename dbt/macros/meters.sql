@@ -126,19 +126,40 @@
     {{ return(types | unique | list) }}
 {% endmacro %}
 
+-- The meters, told which properties of landed events have a column of their own (data_<property>)
+-- and which column holds the others as JSON. Where there is no other_data, data holds all.
+{% macro with_property_columns(meters, usage_events) %}
+    {% set types = {} %}
+    {% if execute %}
+        {% for column in adapter.get_columns_in_relation(usage_events) %}{% do types.update({column.name: column.dtype | lower}) %}{% endfor %}
+    {% endif %}
+    {% set has_columns = 'other_data' in types %}
+    {% for meter in meters %}
+        {% do meter.update({'json_column': 'other_data' if has_columns else 'data', 'column_types': types if has_columns else {}}) %}
+    {% endfor %}
+    {{ return(meters) }}
+{% endmacro %}
+
+{% macro property_type(meter, property) %}{{ return(meter.column_types.get('data_' ~ property, '')) }}{% endmacro %}
+{% macro property_column(property) %}"data_{{ property | replace('"', '""') }}"{% endmacro %}
+
 -- The properties that the meters of an event type read, from one pass over the JSON.
 {% macro properties_by_event_type(meters) %}
     {%- set first_meters = meters | selectattr('slot', 'equalto', 1) | selectattr('property_names') | list -%}
     {%- if first_meters -%}
     case event_type
         {% for meter in first_meters %}
-        when {{ sql_text(meter.event_type) }} then {{ json_texts('data', meter.property_names) }}
+        when {{ sql_text(meter.event_type) }} then {{ json_texts(meter.json_column, meter.property_names) }}
         {% endfor %}
     end
     {%- else -%} null {%- endif -%}
 {% endmacro %}
 
-{% macro property_text(meter, property) %}{{ list_item('property_texts', meter.property_names.index(property) + 1) }}{% endmacro %}
+{% macro property_text(meter, property) %}
+    {%- set text = json_property_text(meter, property) -%}
+    {{ 'coalesce(cast(' ~ property_column(property) ~ ' as string), ' ~ text ~ ')' if property_type(meter, property) else text }}
+{%- endmacro %}
+{% macro json_property_text(meter, property) %}{{ list_item('property_texts', meter.property_names.index(property) + 1) }}{% endmacro %}
 
 -- The nth of the dimensions that any meter of the event type has.
 {% macro dimension_text(meters, number) %}
@@ -192,7 +213,13 @@
     {%- else -%} {{ default }} {%- endif -%}
 {% endmacro %}
 
-{% macro meter_value_text(meter) %}{{ property_text(meter, meter.value_property) if meter.value_property else 'null' }}{% endmacro %}
+-- The value as a text, unless it is in a column of whole numbers, which needs no reading.
+{% macro meter_value_text(meter) %}
+    {%- if not meter.value_property -%} null
+    {%- elif property_type(meter, meter.value_property) == 'bigint' -%} {{ json_property_text(meter, meter.value_property) }}
+    {%- else -%} {{ property_text(meter, meter.value_property) }} {%- endif -%}
+{% endmacro %}
+{% macro meter_value_integer(meter) %}{{ property_column(meter.value_property) if meter.value_property and property_type(meter, meter.value_property) == 'bigint' else 'null' }}{% endmacro %}
 {% macro meter_is_numeric(meter) %}{{ 'true' if meter.aggregation not in ('count', 'unique_count') else 'false' }}{% endmacro %}
 {% macro meter_needs_value(meter) %}{{ 'true' if meter.aggregation != 'count' else 'false' }}{% endmacro %}
 {% macro meter_increment(meter) %}{{ 'cast(' ~ sql_text(meter.rounding_increment) ~ ' as ' ~ quantity_type() ~ ')' if meter.rounding_increment else 'null' }}{% endmacro %}

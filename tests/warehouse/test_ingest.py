@@ -465,7 +465,6 @@ def test_parquet_keeps_exact_values(warehouse: Warehouse) -> None:
         "f": "0.1",
         "d": "0.1",
         "small": 0,
-        "gone": None,
         "o'dd \"name": 'x"y',
         "day": "2026-01-01",
     }
@@ -807,7 +806,7 @@ def test_a_repeat_is_found_after_the_engine_has_changed_its_hash(warehouse: Ware
     line = '{"id":"1","source":"s","type":"t","subject":"x","time":"2026-01-01T00:00:00Z"}\n'
     warehouse.write("usage/a.ndjson", line)
     warehouse.ingest()
-    warehouse.connection.execute("update raw.usage_events set event_hash = 1")
+    warehouse.connection.execute("update raw.stored_events set event_hash = 1")
     warehouse.connection.execute("update raw.event_hash_probes set event_hash = 2")
     warehouse.write("usage/b.ndjson", line)
     assert warehouse.ingest().repeated_count == 1

@@ -24,6 +24,7 @@ from dagster_project.lib.ingest.landing import (
 )
 from dagster_project.lib.ingest.parquet import (
     ParquetShape,
+    column_properties,
     parquet_records_sql,
     parquet_shape,
 )
@@ -32,7 +33,9 @@ from dagster_project.lib.ingest.raw_tables import (
     EVENT_COLUMNS,
     EVENT_CONTENT,
     EVENT_HASH,
+    add_property_columns,
     create_raw_tables,
+    property_column,
 )
 from dagster_project.lib.ingest.repeats import insert_repeats
 from dagster_project.lib.ingest.staging import (
@@ -88,6 +91,7 @@ class Load:
     load_id: int = 0
     first_file_id: int = 0
     earlier_events: str | None = None
+    property_columns: dict[str, str] = field(default_factory=dict)
     file_ids: dict[str, int] = field(default_factory=dict)
 
 
@@ -205,6 +209,10 @@ def run(
     ]
     load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
     load.earlier_events = earlier_events
+    for shape in shapes:
+        load.property_columns = add_property_columns(
+            connection, column_properties(connection, shape)
+        )
     while True:
         outcome = attempt(load)
         if isinstance(outcome, IngestReport):
@@ -311,7 +319,7 @@ def insert_staged(load: Load, table: StagedTable) -> None:
         )
     source = f"{staged} as staged inner join ingest_files using (read_path){shift}"
     execute(
-        f"insert into raw.usage_events ({EVENT_COLUMNS})"
+        f"insert into raw.stored_events ({EVENT_COLUMNS})"
         f" select {load.load_id}, file_id, {position}, {EVENT_HASH}, {EVENT_CONTENT}"
         f" from {source} where reason is null"
     )
@@ -337,12 +345,18 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     """Read Parquet files of one shape straight into the raw tables."""
     paths = {file.read_path: file for file in group.files}
     set_paths(load, paths)
-    records = parquet_records_sql(load.connection, group.shape, load.latest)
+    kept = [
+        name
+        for name, kind in column_properties(load.connection, group.shape).items()
+        if load.property_columns.get(name) == kind
+    ]
+    columns = "".join(f", {property_column(name)}" for name in kept)
+    records = parquet_records_sql(load.connection, group.shape, load.latest, kept)
     source = f"({records}) inner join ingest_paths using (read_path)"
     parameters = {"paths": list(paths)}
     inserted = load.connection.execute(
-        f"insert into raw.usage_events ({EVENT_COLUMNS})"
-        f" select {load.load_id}, file_id, position, {EVENT_HASH}, {EVENT_CONTENT}"
+        f"insert into raw.stored_events ({EVENT_COLUMNS}{columns})"
+        f" select {load.load_id}, file_id, position, {EVENT_HASH}, {EVENT_CONTENT}{columns}"
         f" from {source} where reason is null",
         parameters,
     ).fetchone()

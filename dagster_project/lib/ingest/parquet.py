@@ -6,11 +6,13 @@ nothing but file footers.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import duckdb
 
 from dagster_project.lib.ingest.landing import LandedFile, UnreadableFileError
+from dagster_project.lib.ingest.raw_tables import property_column
 from dagster_project.lib.ingest.records import (
     ATTRIBUTES,
     checked_data_sql,
@@ -32,6 +34,9 @@ EXACT_IN_JSON = {
     "UINTEGER",
     "UBIGINT",
 }
+# Types that fit into a column of their own, and the type of that column.
+COLUMN_TYPES = dict.fromkeys(EXACT_IN_JSON - {"BOOLEAN", "UBIGINT"}, "BIGINT")
+COLUMN_TYPES["VARCHAR"] = "VARCHAR"
 
 
 @dataclass(frozen=True)
@@ -96,57 +101,108 @@ def map_value(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
     return str(described[1]) if described else kind
 
 
+@dataclass(frozen=True)
+class DataField:
+    """A property that comes as a column or as a field of `data`: name, expression, type."""
+
+    name: str
+    expression: str
+    kind: str
+
+
+def aliases(shape: ParquetShape) -> dict[str, str]:
+    """Return the name under which a query reads each column."""
+    return {name: f"c{index}" for index, (name, _) in enumerate(shape.columns)}
+
+
+def is_struct(kind: str) -> bool:
+    """Tell whether a type is one struct."""
+    return kind.startswith("STRUCT") and not kind.endswith("]")
+
+
+def properties_of(
+    connection: duckdb.DuckDBPyConnection, shape: ParquetShape
+) -> list[DataField]:
+    """Return what is a property of each record, nested ones too, which no record may have."""
+    names = aliases(shape)
+    properties = [
+        DataField(name, names[name], kind)
+        for name, kind in shape.columns
+        if name not in (*ATTRIBUTES, "data", "specversion")
+    ]
+    data_kind = dict(shape.columns).get("data", "")
+    if is_struct(data_kind):
+        properties += [
+            DataField(name, f"{names['data']}.{identifier(name)}", kind)
+            for name, kind in struct_fields(connection, data_kind)
+        ]
+    return properties
+
+
+def column_properties(
+    connection: duckdb.DuckDBPyConnection, shape: ParquetShape
+) -> dict[str, str]:
+    """Return the properties that can be kept in columns, with the type of the column.
+
+    None where `data` is a text or a map, whose keys are only known record by record.
+    """
+    data_kind = dict(shape.columns).get("data", "")
+    if data_kind and not is_struct(data_kind):
+        return {}
+    return {
+        field.name: COLUMN_TYPES[field.kind]
+        for field in properties_of(connection, shape)
+        if field.kind in COLUMN_TYPES
+    }
+
+
 def parquet_records_sql(
-    connection: duckdb.DuckDBPyConnection, shape: ParquetShape, latest: str
+    connection: duckdb.DuckDBPyConnection,
+    shape: ParquetShape,
+    latest: str,
+    kept: Collection[str] = (),
 ) -> str:
     """Query of judged records with read_path and position, over the files in $paths.
 
     A missing attribute column rejects each record; a `data` column of text, struct or map
-    is the data object, to which the other columns are added.
+    is the data object, to which the other columns are added. Properties in `kept` are columns
+    of the result instead, `data` is null where it would hold nothing beside them.
     """
     kinds = dict(shape.columns)
-    names = {name: f"c{index}" for index, (name, _) in enumerate(shape.columns)}
+    names = aliases(shape)
     renamed = ", ".join(f"{identifier(name)} as {alias}" for name, alias in names.items())
     relation = (
         f"(select {renamed}, read_path, file_row_number + 1 as position from"
         " read_parquet($paths, hive_partitioning = false, filename = 'read_path',"
         " file_row_number = true))"
     )
-    properties: list[tuple[str, str]] = []
-    nested: list[str] = []
-    for name, kind in shape.columns:
-        if name in ATTRIBUTES or name in ("data", "specversion"):
-            continue
-        if is_nested(kind):
-            nested.append(names[name])
-        else:
-            properties.append((name, exact_sql(names[name], kind)))
-    data_kind = kinds.get("data", "")
+    found = properties_of(connection, shape)
+    properties = [field for field in found if not is_nested(field.kind)]
     malformed_parts = [
-        f"when {column} is not null then 'data is not flat'" for column in nested
+        f"when {field.expression} is not null then 'data is not flat'"
+        for field in found
+        if is_nested(field.kind)
     ]
+    data_kind = kinds.get("data", "")
     data_text = ""
-    if data_kind.startswith("STRUCT") and not data_kind.endswith("]"):
-        for name, kind in struct_fields(connection, data_kind):
-            column = f"{names['data']}.{identifier(name)}"
-            if is_nested(kind):
-                malformed_parts.append(f"when {column} is not null then 'data is not flat'")
-            else:
-                properties.append((name, exact_sql(column, kind)))
-    elif data_kind.startswith("MAP(") and not is_nested(map_value(connection, data_kind)):
+    if data_kind.startswith("MAP(") and not is_nested(map_value(connection, data_kind)):
         data_text = f"to_json({names['data']}::map(varchar, varchar))::varchar"
     elif data_kind in ("VARCHAR", "JSON", "BLOB"):
         data_text = exact_sql(names["data"], "VARCHAR" if data_kind == "JSON" else data_kind)
-    elif data_kind:
+    elif data_kind and not is_struct(data_kind):
         malformed_parts.append(
             f"when {names['data']} is not null then 'data is not a flat object'"
         )
-    seen = [name for name, _ in properties]
+    seen = [field.name for field in properties]
     repeated = sorted({name for name in seen if seen.count(name) > 1})
     if repeated:
         raise UnreadableFileError(f"column {repeated[0]} is there twice, also inside data")
-    pairs = ", ".join(f"{quoted(name)}, {column}" for name, column in properties)
-    data = f"json_object({pairs})"
+    pairs = ", ".join(
+        f"{quoted(field.name)}, {exact_sql(field.expression, field.kind)}"
+        for field in properties
+        if field.name not in kept
+    )
+    data = f"json_object({pairs})" if pairs or not kept else "null"
     if data_text:
         checked = checked_data_sql("data_text")
         relation = (
@@ -185,6 +241,11 @@ def parquet_records_sql(
         malformed,
         latest,
         is_instant,
+        {
+            property_column(field.name): field.expression
+            for field in properties
+            if field.name in kept
+        },
     )
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import duckdb
+
+from dagster_project.lib.sql_text import identifier, quoted
 
 # Per kind: the contract's columns, and whether the header must have them. A column whose
 # absence would change who is billed, or in which month, is required.
@@ -74,6 +77,11 @@ EVENT_HASH = "hash(source, event_id)"
 EVENT_CONTENT = "source, event_id, event_type, subject, event_at, data"
 EVENT_COLUMNS = f"load_id, file_id, position, event_hash, {EVENT_CONTENT}"
 
+# Whole numbers and texts that come in columns are kept in columns, since reading them out of
+# JSON is half of metering. Others, and what comes after so many, are in JSON.
+PROPERTY_PREFIX = "data_"
+MOST_PROPERTY_COLUMNS = 32
+
 # How texts are compressed is said here, since trying every way on each of them costs more than
 # the rest of a load: many words that come again and again, or long texts that do not.
 EVENT_TABLES = """
@@ -82,7 +90,7 @@ create table if not exists raw.load_files (
     file_id bigint, load_id bigint, source_file varchar, file_kind varchar, size_bytes bigint,
     record_count bigint, event_count bigint, rejected_count bigint, loaded_at timestamp
 );
-create table if not exists raw.usage_events (
+create table if not exists raw.stored_events (
     load_id bigint, file_id bigint, position bigint, event_hash ubigint,
     source varchar using compression dict_fsst, event_id varchar using compression zstd,
     event_type varchar using compression dict_fsst,
@@ -105,12 +113,13 @@ create table if not exists raw.event_hash_probes (event_hash ubigint);
 
 
 def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the schema `raw` and its tables where missing; changes no record that exists."""
-    try:
-        connection.execute(EVENT_TABLES)
-    except duckdb.BinderException:
-        # A file in the format of an older engine, which chooses for itself.
-        connection.execute(re.sub(r" using compression \w+", "", EVENT_TABLES))
+    """Create the schema `raw` and its tables where missing; changes no record that exists.
+
+    Events are written into `raw.stored_events` and read from the view `raw.usage_events`.
+    """
+    name_stored_events(connection)
+    execute_compressed(connection, EVENT_TABLES)
+    connection.execute(usage_events_view(property_columns(connection)))
     for kind, columns in ACCOUNT_COLUMNS.items():
         column_list = ", ".join(f"{column} varchar" for column in columns)
         connection.execute(
@@ -124,6 +133,95 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
             )
     add_repeated_content(connection)
     renew_event_hashes(connection)
+
+
+def execute_compressed(connection: duckdb.DuckDBPyConnection, statements: str) -> None:
+    """Run statements that say how columns are compressed.
+
+    In the file format of an older engine, that engine chooses for itself.
+    """
+    try:
+        connection.execute(statements)
+    except duckdb.BinderException:
+        connection.execute(re.sub(r" using compression \w+", "", statements))
+
+
+def name_stored_events(connection: duckdb.DuckDBPyConnection) -> None:
+    """Rename the table of events of an older warehouse, where the view had its name."""
+    older = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'raw'"
+        " and table_name = 'usage_events' and database_name = current_database()"
+    ).fetchone()
+    if older:
+        connection.execute("alter table raw.usage_events rename to stored_events")
+
+
+def property_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return the properties with a column of their own: name to ``BIGINT`` or ``VARCHAR``."""
+    rows = connection.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = 'raw'"
+        " and table_name = 'stored_events' and database_name = current_database()"
+        f" and starts_with(column_name, '{PROPERTY_PREFIX}') order by column_index"
+    ).fetchall()
+    return {str(name).removeprefix(PROPERTY_PREFIX): str(kind) for name, kind in rows}
+
+
+def property_column(name: str) -> str:
+    """Return the column of a property, quoted."""
+    return identifier(PROPERTY_PREFIX + name)
+
+
+def add_property_columns(
+    connection: duckdb.DuckDBPyConnection, wanted: dict[str, str]
+) -> dict[str, str]:
+    """Give properties a column of their own, as long as there are not too many.
+
+    The engine does not tell capitals from small letters in names, so of two properties that
+    differ in these the first has a column.
+
+    Args:
+        connection: a warehouse with its raw tables.
+        wanted: name to ``BIGINT`` or ``VARCHAR``.
+    Returns: all property_columns there are now.
+    """
+    columns = property_columns(connection)
+    taken = {name.lower() for name in columns}
+    for name, kind in wanted.items():
+        if name.lower() in taken or len(taken) >= MOST_PROPERTY_COLUMNS:
+            continue
+        taken.add(name.lower())
+        columns[name] = kind
+        compression = " using compression dict_fsst" if kind == "VARCHAR" else ""
+        execute_compressed(
+            connection,
+            f"alter table raw.stored_events add column {property_column(name)} {kind}"
+            f"{compression}",
+        )
+    connection.execute(usage_events_view(columns))
+    return columns
+
+
+def whole_data_sql(columns: Iterable[str]) -> str:
+    """JSON of all properties of a stored event; `columns` are those with one of their own."""
+    names = list(columns)
+    if not names:
+        return "coalesce(data, '{}')"
+    absent = " and ".join(f"{property_column(name)} is null" for name in names)
+    pairs = ", ".join(f"{quoted(name)}, {property_column(name)}" for name in names)
+    merged = f"json_merge_patch('{{}}', json_object({pairs}), coalesce(data, '{{}}'))"
+    return f"case when {absent} then coalesce(data, '{{}}') else {merged}::varchar end"
+
+
+def usage_events_view(columns: Iterable[str]) -> str:
+    """Statement for the view of the events with all properties in `data`.
+
+    `other_data` holds those that have no column of their own, null when there are none.
+    """
+    return (
+        "create or replace view raw.usage_events as"
+        f" select * replace ({whole_data_sql(columns)} as data), data as other_data"
+        " from raw.stored_events"
+    )
 
 
 def add_repeated_content(connection: duckdb.DuckDBPyConnection) -> None:
@@ -150,7 +248,7 @@ def renew_event_hashes(connection: duckdb.DuckDBPyConnection) -> None:
     if row == (True,):
         return
     connection.execute("begin transaction")
-    connection.execute(f"update raw.usage_events set event_hash = {EVENT_HASH}")
+    connection.execute(f"update raw.stored_events set event_hash = {EVENT_HASH}")
     connection.execute("delete from raw.event_hash_probes")
     connection.execute(f"insert into raw.event_hash_probes {probe}")
     connection.execute("commit")

@@ -5,6 +5,9 @@ Every function returns SQL text; column expressions in, expression or query out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from dagster_project.lib.sql_text import quoted
 
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
@@ -266,12 +269,15 @@ def column_records_sql(
     malformed: str,
     latest: str,
     is_instant: bool = False,
+    kept: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Query of judged records over a relation whose attributes are columns (CSV, Parquet).
 
     `keys` are columns passed through, `attributes` maps attribute names to text expressions,
     `event_at` may use the column `time_text`. Data and raw text are null where not needed.
+    `kept` maps further columns of the result to their expressions.
     """
+    further = "".join(f" {expression} as {column}," for column, expression in kept.items())
     return f"""
         with attributes as (
             select
@@ -291,7 +297,7 @@ def column_records_sql(
             from timed
         )
         select
-            {keys}, source, event_id, event_type, subject, event_at,
+            {keys}, source, event_id, event_type, subject, event_at,{further}
             case when problem is null then {data} end as data,
             problem.reason as reason,
             problem.detail as detail,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import duckdb
 
-from dagster_project.lib.ingest.raw_tables import EVENT_COLUMNS, EVENT_CONTENT
+from dagster_project.lib.ingest.raw_tables import (
+    EVENT_COLUMNS,
+    EVENT_CONTENT,
+    property_columns,
+    whole_data_sql,
+)
 
 PART_COUNT = 8
 
@@ -29,15 +34,15 @@ def insert_repeats(
     execute = connection.execute
     if earlier_events:
         execute(
-            f"insert into raw.usage_events ({EVENT_COLUMNS}) select {EVENT_COLUMNS}"
+            f"insert into raw.stored_events ({EVENT_COLUMNS}) select {EVENT_COLUMNS}"
             f" from {earlier_events}"
-            " where event_hash in (select event_hash from raw.usage_events)"
+            " where event_hash in (select event_hash from raw.stored_events)"
         )
     first_file_id = file_ids.start
     # The engine scans rows that are not committed on one core, but parts of them side by side.
     size = max(len(file_ids) // PART_COUNT, 1)
     parts = (
-        f"select * from raw.usage_events where file_id between {first} and {first + size - 1}"
+        f"select * from raw.stored_events where file_id between {first} and {first + size - 1}"
         for first in file_ids[::size]
     )
     fresh = f"from ({' union all '.join(parts)})"
@@ -49,7 +54,7 @@ def insert_repeats(
     if first_file_id > 1:
         candidates += f"""
             union
-            select event_hash from raw.usage_events
+            select event_hash from raw.stored_events
             where file_id < {first_file_id}
                 and event_hash in (select event_hash {fresh})"""
     execute(f"create or replace temp table ingest_candidates as {candidates}")
@@ -58,16 +63,17 @@ def insert_repeats(
     if first_file_id > 1:
         events += f"""
             union all
-            select * from raw.usage_events
+            select * from raw.stored_events
             where rowid in (
-                select rowid from raw.usage_events where file_id < {first_file_id} and {among}
+                select rowid from raw.stored_events where file_id < {first_file_id} and {among}
             )"""
+    data = whole_data_sql(property_columns(connection))
     inserted = execute(
         f"""
         insert into raw.repeated_events (
             load_id, file_id, position, is_conflict, {EVENT_CONTENT}
         )
-        with candidates as ({events}),
+        with candidates as (select * replace ({data} as data) from ({events})),
         ranked as (
             select
                 *,

@@ -3,7 +3,7 @@
 -- A view: the incremental models read from it the days they need, in one pass.
 {{ config(materialized=unstored_events()) }}
 -- depends_on: {{ ref('stg_pricing__meters') }}
-{% set meters = meters_by_event_type() %}
+{% set meters = with_property_columns(meters_by_event_type(), source('raw', 'usage_events')) %}
 {% set slots = range(1, slot_count(meters) + 1) %}
 {% set time_types = types_with_time_bands(meters) %}
 {% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
@@ -77,6 +77,7 @@ extracted as (
         {% for slot in slots %}
         {{ case_of_slot(meters, slot, meter_filter, 'false') }} as is_taken_{{ slot }},
         cast({{ case_of_slot(meters, slot, meter_value_text, 'null') }} as string) as value_text_{{ slot }},
+        cast({{ case_of_slot(meters, slot, meter_value_integer, 'null') }} as bigint) as value_integer_{{ slot }},
         {{ case_of_slot(meters, slot, meter_needs_value, 'false') }} as needs_value_{{ slot }},
         {{ case_of_slot(meters, slot, meter_is_numeric, 'false') }} as is_numeric_{{ slot }},
         {% endfor %}
@@ -93,8 +94,10 @@ parsed as (
     select
         *,
         {% for slot in slots %}
-        case when is_taken_{{ slot }} and is_numeric_{{ slot }} then {{ parse_quantity('value_text_' ~ slot) }} end
-            as value_{{ slot }}{{ ',' if not loop.last }}
+        case
+            when is_taken_{{ slot }} and is_numeric_{{ slot }}
+                then coalesce({{ as_quantity('value_integer_' ~ slot) }}, {{ parse_quantity('value_text_' ~ slot) }})
+        end as value_{{ slot }}{{ ',' if not loop.last }}
         {% endfor %}
 
     from extracted
@@ -106,7 +109,9 @@ metered as (
     select
         *,
         {% for slot in slots %}
-        is_taken_{{ slot }} and not (needs_value_{{ slot }} and coalesce(value_text_{{ slot }}, '') = '')
+        is_taken_{{ slot }} and not (
+            needs_value_{{ slot }} and value_integer_{{ slot }} is null and coalesce(value_text_{{ slot }}, '') = ''
+        )
             as is_metered_{{ slot }}{{ ',' if not loop.last }}
         {% endfor %}
 
@@ -123,7 +128,10 @@ judged as (
             {% for slot in slots %}
             when is_metered_{{ slot }} and is_numeric_{{ slot }}
                 and (value_{{ slot }} is null or {{ is_beyond_rounding(meters, slot) }})
-                then case when {{ is_number('value_text_' ~ slot) }} then 'out_of_range' else 'invalid_quantity' end
+                then case
+                    when value_integer_{{ slot }} is not null or {{ is_number('value_text_' ~ slot) }} then 'out_of_range'
+                    else 'invalid_quantity'
+                end
             {% endfor %}
             when ({% for slot in slots %}{{ ' or ' if not loop.first }}is_taken_{{ slot }}{% endfor %})
                 and not ({% for slot in slots %}{{ ' or ' if not loop.first }}is_metered_{{ slot }}{% endfor %})
@@ -180,7 +188,7 @@ select
     {% for slot in slots %}
     case when placed.event_state = 'standing' and placed.is_metered_{{ slot }} then {{ rounded_value(meters, slot) }} end
         as value_quantity_{{ slot }},
-    case when placed.event_state = 'standing' and placed.is_metered_{{ slot }} then placed.value_text_{{ slot }} end
+    case when placed.event_state = 'standing' and placed.is_metered_{{ slot }} then coalesce(cast(placed.value_integer_{{ slot }} as string), placed.value_text_{{ slot }}) end
         as value_text_{{ slot }},
     {% endfor %}
     {% for number in dimension_numbers %}
