@@ -67,7 +67,9 @@ def raw_rows(
     with warehouse.connect() as connection:
         return {
             table: connection.execute(
-                f"select columns(lambda name: name not in ('data_texts', 'event_hash'))"
+                # Each engine lays its own columns beside the data, which is whole on both.
+                "select columns(lambda name: not starts_with(name, 'data_')"
+                " and name not in ('other_data', 'event_hash'))"
                 f" from raw.{table} order by all"
             ).fetchall()
             for table in RAW_TABLES
