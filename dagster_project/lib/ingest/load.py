@@ -36,6 +36,7 @@ from dagster_project.lib.ingest.raw_tables import (
     add_property_columns,
     create_raw_tables,
     property_column,
+    property_columns,
 )
 from dagster_project.lib.ingest.repeats import insert_repeats
 from dagster_project.lib.ingest.staging import (
@@ -91,7 +92,6 @@ class Load:
     load_id: int = 0
     first_file_id: int = 0
     earlier_events: str | None = None
-    property_columns: dict[str, str] = field(default_factory=dict)
     file_ids: dict[str, int] = field(default_factory=dict)
 
 
@@ -210,9 +210,7 @@ def run(
     load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
     load.earlier_events = earlier_events
     for shape in shapes:
-        load.property_columns = add_property_columns(
-            connection, column_properties(connection, shape)
-        )
+        add_property_columns(connection, column_properties(connection, shape))
     while True:
         outcome = attempt(load)
         if isinstance(outcome, IngestReport):
@@ -345,10 +343,11 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     """Read Parquet files of one shape straight into the raw tables."""
     paths = {file.read_path: file for file in group.files}
     set_paths(load, paths)
+    there = property_columns(load.connection)
     kept = [
         name
         for name, kind in column_properties(load.connection, group.shape).items()
-        if load.property_columns.get(name) == kind
+        if there.get(name) == kind
     ]
     columns = "".join(f", {property_column(name)}" for name in kept)
     records = parquet_records_sql(load.connection, group.shape, load.latest, kept)

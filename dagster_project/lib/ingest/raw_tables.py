@@ -173,7 +173,7 @@ def property_column(name: str) -> str:
 
 def add_property_columns(
     connection: duckdb.DuckDBPyConnection, wanted: dict[str, str]
-) -> dict[str, str]:
+) -> None:
     """Give properties a column of their own, as long as there are not too many.
 
     The engine does not tell capitals from small letters in names, so of two properties that
@@ -182,7 +182,6 @@ def add_property_columns(
     Args:
         connection: a warehouse with its raw tables.
         wanted: name to ``BIGINT`` or ``VARCHAR``.
-    Returns: all property_columns there are now.
     """
     columns = property_columns(connection)
     taken = {name.lower() for name in columns}
@@ -198,7 +197,6 @@ def add_property_columns(
             f"{compression}",
         )
     connection.execute(usage_events_view(columns))
-    return columns
 
 
 def whole_data_sql(columns: Iterable[str]) -> str:
