@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, localcontext
@@ -128,6 +128,18 @@ def quantize(value: Fraction, places: int) -> Decimal:
         return Decimal(digits if value >= 0 else -digits).scaleb(-places)
 
 
+def share_out(amounts: Sequence[Fraction], places: int) -> list[Decimal]:
+    """Round the sum once and share it by the largest remainder, of equal ones the first."""
+    scaled = [amount * 10**places for amount in amounts]
+    shares = [math.floor(amount) for amount in scaled]
+    rest = int(quantize(sum(amounts, Fraction(0)), places).scaleb(places)) - sum(shares)
+    by_remainder = sorted(range(len(shares)), key=lambda n: shares[n] - scaled[n])
+    for number in by_remainder[:rest]:
+        shares[number] += 1
+    with localcontext(prec=100):
+        return [Decimal(share).scaleb(-places) for share in shares]
+
+
 def units(quantity: Fraction, tier: Tier) -> Fraction:
     """Units, or packages begun, that a tier charges."""
     if tier.package_size is None:
@@ -216,6 +228,7 @@ def bill(customer: Customer) -> list[Line]:
         for charge_number, charge in enumerate(customer.charges):
             patterns = [pattern for pattern, _ in charge.scopes if pattern is not None]
             price_number = 0
+            owed: list[tuple[datetime, str, str, Fraction, Fraction]] = []
             for pattern, versions in charge.scopes:
                 used_before: dict[str, Fraction] = defaultdict(Fraction)
                 for version in versions:
@@ -247,17 +260,20 @@ def bill(customer: Customer) -> list[Line]:
                                 amount = by_event(version, quantities)
                             # A reversal is credited, and makes nothing more of it free.
                             used_before[values] += max(total, Fraction(0))
-                        net = quantize(amount, MINOR_UNITS[customer.currency])
-                        if net != 0:
-                            lines.append(
-                                Line(
-                                    first_day.strftime("%Y-%m"),
-                                    f"charge{charge_number}",
-                                    str(price_number),
-                                    values,
-                                    quantize(total, 12),
-                                    quantize(amount, 24),
-                                    net,
-                                )
-                            )
+                        owed.append((line_from, values, str(price_number), total, amount))
+            owed.sort()
+            nets = share_out([line[-1] for line in owed], MINOR_UNITS[customer.currency])
+            for (_, values, price_id, total, amount), net in zip(owed, nets, strict=True):
+                if net != 0:
+                    lines.append(
+                        Line(
+                            first_day.strftime("%Y-%m"),
+                            f"charge{charge_number}",
+                            price_id,
+                            values,
+                            quantize(total, 12),
+                            quantize(amount, 24),
+                            net,
+                        )
+                    )
     return sorted(lines)

@@ -316,7 +316,7 @@ def owed_lines(life: Life) -> list[Line]:
     """Charges with their bounds, then commitments, then discounts (rule 8)."""
     lines: list[Entry] = []
     for part in charged(life):
-        printed = part.lines(life.zone, life.currency)
+        printed = part.lines(life.zone)
         printed += bound_lines(life, part, printed)
         lines += [(part.term.plan, line) for line in printed]
     added = [commitment_lines(life, number, lines) for number in range(len(life.commitments))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -23,6 +23,7 @@ from tests.oracle.bills import (
     months_later,
     price_of,
     quantize,
+    share_out,
 )
 
 LAST_PERIOD = "2026-06"
@@ -496,13 +497,17 @@ def quantities(
 
 @dataclass(frozen=True)
 class Owed:
-    """What one price asks for in a period for one set of dimension values, not yet rounded."""
+    """What one price asks for in a period for one set of dimension values.
+
+    ``net`` is its share in the charge, which is rounded once (rule 6).
+    """
 
     price_id: str
     span: tuple[datetime, datetime]
     values: str
     quantity: Fraction
     amount: Fraction
+    net: Decimal = Decimal(0)
 
 
 def last_day(zone: str, *owed: Owed) -> date:
@@ -522,7 +527,7 @@ class Charged:
     period: Period
     owed: tuple[Owed, ...]
 
-    def lines(self, zone: str, currency: str) -> list[Line]:
+    def lines(self, zone: str) -> list[Line]:
         """As printed (rule 6); a line of zero is not."""
         found = [
             Line(
@@ -530,7 +535,7 @@ class Charged:
                 "charge",
                 self.charge_code,
                 owed.price_id,
-                quantize(owed.amount, MINOR_UNITS[currency]),
+                owed.net,
                 self.charge.category,
                 last_day(zone, owed),
                 owed.values,
@@ -581,7 +586,34 @@ def owed_for_fee(sale: Sale) -> Iterator[Owed]:
         yield Owed(held.name, span, "{}", share, amount)
 
 
-def charged(life: Life) -> Iterator[Charged]:
+def charged(life: Life) -> list[Charged]:
+    """Everything the customer is charged, up to the last period, each charge rounded once."""
+    parts = list(unrounded(life))
+    nets: dict[tuple[int, int], Decimal] = {}
+    charges: dict[tuple[str, str, str, date], list[tuple[int, int]]] = {}
+    for n, part in enumerate(parts):
+        key = (part.term.plan, part.charge_code, part.billing_period, part.period.first_day)
+        charges.setdefault(key, []).extend((n, number) for number in range(len(part.owed)))
+    for places in charges.values():
+        places.sort(key=lambda at: tie(parts[at[0]].owed[at[1]]))
+        amounts = [parts[n].owed[number].amount for n, number in places]
+        shares = share_out(amounts, MINOR_UNITS[life.currency])
+        nets.update(zip(places, shares, strict=True))
+    return [
+        replace(
+            part,
+            owed=tuple(replace(o, net=nets[n, number]) for number, o in enumerate(part.owed)),
+        )
+        for n, part in enumerate(parts)
+    ]
+
+
+def tie(owed: Owed) -> tuple[datetime, str, str]:
+    """The order of equal remainders."""
+    return owed.span[0], owed.values, owed.price_id
+
+
+def unrounded(life: Life) -> Iterator[Charged]:
     """Everything the customer is charged, up to the last period."""
     for term in life.terms:
         plan = life.plans[term.plan]

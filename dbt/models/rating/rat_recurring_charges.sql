@@ -28,6 +28,7 @@ select
     pricing_model,
     unit_price,
     tax_category,
+    period_from_at,
     line_from_at,
     case when is_prorated then line_to_at else active_to_at end as line_to_at,
     active_day_count,

@@ -56,6 +56,7 @@ select
         as unit_price,
     quantities.tax_category,
     quantities.dimension_values,
+    quantities.period_from_at,
     quantities.line_from_at,
     quantities.line_to_at,
     quantities.event_count,

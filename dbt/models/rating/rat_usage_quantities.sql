@@ -238,6 +238,7 @@ select
     is_trial,
     tax_category,
     dimension_values,
+    period_from_at,
     line_from_at,
     line_to_at,
     event_count,

@@ -1,6 +1,6 @@
 -- Tiers = exact amount of their line, before any rounding, or, where prices include tax, its
--- gross amount after rounding; a tiered or volume charge without
--- tiers could not be explained to the customer.
+-- gross amount up or down to a minor unit; a tiered or volume charge without tiers could not be
+-- explained to the customer.
 with
 
 tiers as (
@@ -52,4 +52,8 @@ where
         and tiered_lines.exact_amount <> tiers.tiers_amount
     )
     or tiered_lines.gross_amount
-    <> {{ round_to_minor_units('tiers.tiers_amount', 'tiered_lines.minor_units') }}
+    < {{ round_to_minor_units('tiers.tiers_amount', 'tiered_lines.minor_units') }}
+    - {{ minor_unit('tiered_lines.minor_units') }}
+    or tiered_lines.gross_amount
+    > {{ round_to_minor_units('tiers.tiers_amount', 'tiered_lines.minor_units') }}
+    + {{ minor_unit('tiered_lines.minor_units') }}
