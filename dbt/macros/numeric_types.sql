@@ -8,6 +8,42 @@
 {% macro as_amount(expression) %}cast({{ expression }} as {{ amount_type() }}){% endmacro %}
 {% macro as_money(expression) %}cast({{ expression }} as {{ money_type() }}){% endmacro %}
 
+-- A sum that is null where it does not fit, or where a part is missing: one absurd reading stops the
+-- bill of one customer and of nobody else. Numbers of up to 17 digits before the point are added as
+-- they are, a thousand million of them fit; the few larger ones by whole part and rest.
+{% macro exact_sum(number) %}
+    {%- set one = as_quantity('1') -%}
+    {%- set most = as_quantity("'100000000000000000'") -%}
+    {%- set small = 'coalesce(sum(case when (' ~ number ~ ') between -' ~ most ~ ' and ' ~ most ~ ' then ' ~ number ~ ' end), 0)' -%}
+    {%- set large = '(case when (' ~ number ~ ') not between -' ~ most ~ ' and ' ~ most ~ ' then ' ~ number ~ ' end)' -%}
+    {%- set rest = as_quantity(as_quantity(small) ~ ' % ' ~ one ~ ' + coalesce(sum(' ~ large ~ ' % ' ~ one ~ '), 0)') -%}
+    case
+        when count({{ number }}) = count(*)
+            then {{ as_quantity(
+                'try_cast(coalesce(sum(' ~ whole_part(large) ~ '), 0) + ' ~ whole_part(as_quantity(small))
+                ~ ' + ' ~ whole_part(rest) ~ ' as ' ~ quantity_type() ~ ') + ' ~ rest ~ ' % ' ~ one
+            ) }}
+    end
+{% endmacro %}
+
+-- The same over the rows of a window, where what does not fit is the most that does: DuckDB adds up
+-- rows of several partitions on the way, so that one customer's sum would stop another's.
+{% macro exact_sum_over(number, window) %}
+    {%- set whole = 'coalesce(sum(' ~ whole_part(number) ~ ') over (' ~ window ~ '), 0)' -%}
+    {%- set rest = 'coalesce(sum(' ~ number ~ ' % ' ~ as_quantity('1') ~ ') over (' ~ window ~ '), 0)' -%}
+    coalesce(try_cast({{ whole }} + {{ whole_part(as_quantity(rest)) }} as {{ quantity_type() }}),
+        {{ as_quantity("'99999999999999999999999999'") }}) + {{ as_quantity(rest) }} % {{ as_quantity('1') }}
+{% endmacro %}
+
+-- What a quantity has before the point, towards zero. The remainder is of two numbers of one type,
+-- since DuckDB takes any other in floating point.
+{% macro whole_part(quantity) %}cast({{ quantity }} - {{ quantity }} % {{ as_quantity('1') }} as decimal(38, 0)){% endmacro %}
+
+-- Exact product as a quantity; null where it does not fit.
+{% macro try_quantity(factor, other_factor) %}{{ adapter.dispatch('try_quantity', 'meterhouse')(factor, other_factor) }}{% endmacro %}
+{% macro duckdb__try_quantity(factor, other_factor) %}try({{ as_quantity(factor ~ ' * ' ~ other_factor) }}){% endmacro %}
+{% macro spark__try_quantity(factor, other_factor) %}try_cast(try_multiply({{ factor }}, {{ other_factor }}) as {{ quantity_type() }}){% endmacro %}
+
 {% macro parse_quantity(text) %}{{ adapter.dispatch('parse_quantity', 'meterhouse')(text) }}{% endmacro %}
 
 -- Whole numbers take the bigint parser: DuckDB's text to decimal(38) cast is forty times slower.

@@ -11,6 +11,53 @@ from tests.harness import Installation, Scenario, build
 
 HUGE = "1" + 25 * "0"
 MOST = "99999999999999.999999999999"
+NINES = 26 * "9"
+
+
+def absurd_sums(scenario: Scenario) -> None:
+    """Legal events whose sum is not: in a day, over days, regions and price versions."""
+    scenario.meter("by-region", "located", dimensions="region")
+    scenario.meter("held", "level", "time_weighted")
+    least = {"unit_price": "0.000000000001"}
+    days = ["2026-01-05T10:00:00Z", "2026-01-05T11:00:00Z", "2026-01-19T10:00:00Z"]
+    plans = {
+        # name: meter, event type, quantity and instant of each event
+        "sum-day": ("used", "use", [(NINES, days[0]), (NINES, days[1])]),
+        "sum-days": ("used", "use", [(NINES, days[0]), (NINES, days[2])]),
+        "sum-reversed": (
+            "used",
+            "use",
+            [(NINES, days[0]), (f"-{NINES}", days[1])],
+        ),
+        "sum-fits": ("used", "use", [("-0.5", days[0]), (NINES, days[0]), ("0.5", days[2])]),
+        "sum-regions": ("by-region", "located", [(NINES, days[0]), (NINES, days[1])]),
+        "level": ("held", "level", [(NINES, days[0]), (NINES, days[2])]),
+        "level-large": ("held", "level", [("1e20", days[0])]),
+    }
+    for name, (meter, event_type, events) in plans.items():
+        scenario.plan(name)
+        scenario.price(name, "per_unit", meter_code=meter, **least)
+        scenario.customer(name)
+        scenario.subscription(name)
+        for number, (quantity, at) in enumerate(events):
+            scenario.event(
+                name, quantity, at=at, event_type=event_type, data={"region": f"r{number}"}
+            )
+    scenario.event("sum-reversed", "5e12", at=days[1])
+    scenario.plan("versions")
+    for bound in ("valid_to", "valid_from"):
+        scenario.price(
+            "versions",
+            "per_unit",
+            meter_code="used",
+            included_quantity="10",
+            **least,
+            **{bound: "2026-01-16"},
+        )
+    scenario.customer("versions")
+    scenario.subscription("versions")
+    for at in days[1:]:
+        scenario.event("versions", "9e25", at=at)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +91,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
     scenario.customer("fee")
     scenario.subscription("fee", started_at="2026-01-02")
     scenario.price("per-unit", "flat", charge="small", unit_price="5")
+    absurd_sums(scenario)
     return build(tmp_path_factory.mktemp("range"), scenario, dbt_folder=dbt_folder)
 
 
@@ -55,9 +103,13 @@ def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None
         {"customer_id": name, "charge_code": "usage"}
         for name in (
             "fee",
+            "level",
+            "level-large",
             "package",
             "per-unit",
             "per-unit-38-digits",
+            "sum-day",
+            "sum-days",
             "tiers",
             "tiers-sum",
             "volume-flat",
@@ -71,4 +123,8 @@ def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None
         ("per-unit", Decimal(5), "A charge is left out because its amount is out of range"),
         ("per-unit-fits", Decimal("100000000000000.00"), ""),
         ("sound", Decimal(1), ""),
+        ("sum-fits", Decimal("100000000000000.00"), ""),
+        ("sum-regions", Decimal("200000000000000.00"), ""),
+        ("sum-reversed", Decimal(5), ""),
+        ("versions", Decimal("180000000000000.00"), ""),
     ]

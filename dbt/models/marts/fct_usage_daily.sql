@@ -70,7 +70,7 @@ select
     shown.meter_code,
     shown.dimension_values,
     meters.unit,
-    {{ as_quantity('sum(shown.quantity)') }} as quantity,
+    {{ exact_sum('shown.quantity') }} as quantity,
     cast(sum(shown.event_count) as bigint) as event_count
 from shown
 inner join {{ ref('stg_pricing__meters') }} as meters

@@ -88,6 +88,18 @@ cut as (
 
 ),
 
+timed as (
+
+    select
+        *,
+        {{ try_quantity('value_quantity', 'cast(' ~ microseconds_between(
+            'day_from_at', 'day_to_at') ~ ' as decimal(18, 0))') }} as level_microseconds
+
+    from cut
+    where day_from_at < day_to_at
+
+),
+
 summed as (
 
     select
@@ -96,11 +108,9 @@ summed as (
         meter_code,
         dimension_values,
         usage_date,
-        {{ as_quantity('sum(value_quantity * cast(' ~ microseconds_between(
-            'day_from_at', 'day_to_at') ~ ' as decimal(18, 0)))') }} as level_microseconds
+        {{ exact_sum('level_microseconds') }} as level_microseconds
 
-    from cut
-    where day_from_at < day_to_at
+    from timed
     group by subscription_id, term_from_at, meter_code, dimension_values, usage_date
 
 )

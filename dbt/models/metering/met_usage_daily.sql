@@ -109,7 +109,7 @@ daily as (
         dimension_values,
         usage_date,
         sum(event_count) as event_count,
-        {{ as_quantity('sum(quantity_sum)') }} as quantity_sum,
+        {{ exact_sum('quantity_sum') }} as quantity_sum,
         {{ as_quantity('max(quantity_max)') }} as quantity_max
 
     from assigned

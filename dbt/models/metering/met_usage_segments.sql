@@ -73,7 +73,7 @@ summed as (
         min(first_event_at) as first_event_at,
         max(last_event_at) as last_event_at,
         cast(sum(event_count) as bigint) as event_count,
-        {{ as_quantity('sum(quantity_sum)') }} as quantity_sum,
+        {{ exact_sum('quantity_sum') }} as quantity_sum,
         {{ as_quantity('max(quantity_max)') }} as quantity_max
 
     from segmented

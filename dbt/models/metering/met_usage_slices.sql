@@ -64,7 +64,7 @@ grouped as (
         dimension_text_{{ number }},
         {% endfor %}
         {% for slot in summed_slots %}
-        sum(value_quantity_{{ slot }}) as quantity_sum_{{ slot }},
+        {{ exact_sum('value_quantity_' ~ slot) }} as quantity_sum_{{ slot }},
         {% endfor %}
         {% for slot in largest_slots %}
         max(value_quantity_{{ slot }}) as quantity_max_{{ slot }},
@@ -138,8 +138,7 @@ aggregated as (
         slice_from_at,
         cast(sum(event_count) as bigint) as event_count,
         cast(sum(case when is_counted then event_count else 0 end) as bigint) as record_count,
-        {{ as_quantity('sum(case when meter_code is not null then quantity_sum end)') }}
-            as quantity_sum,
+        {{ exact_sum('case when meter_code is not null then quantity_sum end') }} as quantity_sum,
         {{ as_quantity('max(case when meter_code is not null then quantity_max end)') }}
             as quantity_max,
         min(first_event_at) as first_event_at,

@@ -64,6 +64,7 @@ select
     quantities.free_quantity,
     quantities.chargeable_quantity,
     case
+        when quantities.quantity is null then null
         when quantities.is_trial then {{ as_amount('0') }}
         when quantities.pricing_model = 'per_unit'
             then {{ try_product('quantities.chargeable_quantity', 'quantities.unit_price') }}
@@ -83,7 +84,7 @@ select
         when tier_amounts.unfit_count = 0
             then {{ try_sum('tier_amounts.whole_amount', 'tier_amounts.remaining_amount') }}
     end as exact_amount,
-    quantities.quantity < 0
+    coalesce(quantities.quantity < 0, false)
     and quantities.pricing_model not in ('per_unit', 'percentage', 'dynamic') as is_negative_as_zero
 from quantities
 left join tier_amounts

@@ -49,7 +49,7 @@ summed as (
         scopes.line_from_at,
         scopes.dimension_values,
         sum(segments.event_count) as event_count,
-        {{ as_quantity('sum(segments.quantity_sum)') }} as quantity_sum,
+        {{ exact_sum('segments.quantity_sum') }} as quantity_sum,
         {{ as_quantity('max(segments.quantity_max)') }} as quantity_max
 
     from scopes
@@ -178,11 +178,12 @@ preceded as (
 
     select
         *,
-        coalesce(sum(case when quantity > 0 and not is_trial then quantity else 0 end) over (
-            partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values
+        {{ as_quantity(exact_sum_over(
+            as_quantity('case when quantity > 0 and not is_trial then quantity else 0 end'),
+            'partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values
             order by used_from_at, line_from_at, price_id
-            rows between unbounded preceding and 1 preceding
-        ), 0) as quantity_before
+            rows between unbounded preceding and 1 preceding'
+        )) }} as quantity_before
 
     from measured
 

@@ -98,7 +98,7 @@ chosen as (
 
 ),
 
-held as (
+timed as (
 
     select
         scopes.subscription_id,
@@ -107,9 +107,9 @@ held as (
         scopes.price_id,
         scopes.line_from_at,
         scopes.dimension_values,
-        {{ as_quantity('sum(levels.value_quantity * cast(' ~ microseconds_between(
+        {{ try_quantity('levels.value_quantity', 'cast(' ~ microseconds_between(
             'greatest(levels.from_at, scopes.from_at)', 'least(levels.to_at, scopes.to_at)'
-        ) ~ ' as decimal(18, 0)))') }} as level_microseconds
+        ) ~ ' as decimal(18, 0))') }} as level_microseconds
 
     from scopes
     inner join levels
@@ -119,9 +119,22 @@ held as (
         and scopes.dimension_values = levels.dimension_values
         and levels.from_at < scopes.to_at
         and levels.to_at > scopes.from_at
-    group by
-        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
-        scopes.line_from_at, scopes.dimension_values
+
+),
+
+held as (
+
+    select
+        subscription_id,
+        term_from_at,
+        charge_code,
+        price_id,
+        line_from_at,
+        dimension_values,
+        {{ exact_sum('level_microseconds') }} as level_microseconds
+
+    from timed
+    group by subscription_id, term_from_at, charge_code, price_id, line_from_at, dimension_values
 
 )
 

@@ -2,7 +2,8 @@
 -- charges. Quantities for sum and count meters, which add up; events for all meters.
 -- Usage before the first period has no charge, which is why its fate is unpriced. Usage of a
 -- period longer than the plan's waits for the invoice with which the period ends. That of a settled
--- period was compared when it was rated.
+-- period was compared when it was rated. A sum that does not fit is null on both sides, and its
+-- charge is set aside.
 with
 
 billed as (
@@ -53,11 +54,11 @@ metered as (
         windows.charge_code,
         assigned.meter_code,
         sum(assigned.event_count) as event_count,
-        sum(case meters.aggregation
-            when 'count' then {{ as_quantity('assigned.event_count') }}
+        {{ exact_sum("case meters.aggregation
+            when 'count' then " ~ as_quantity('assigned.event_count') ~ "
             when 'sum' then assigned.quantity_sum
-            else {{ as_quantity('0') }}
-        end) as quantity
+            else " ~ as_quantity('0') ~ "
+        end") }} as quantity
 
     from {{ ref('met_usage_assigned') }} as assigned
     inner join {{ ref('met_usage_windows') }} as windows
@@ -97,10 +98,10 @@ rated as (
         charges.charge_code,
         charges.meter_code,
         sum(charges.event_count) as event_count,
-        sum(case
+        {{ exact_sum("case
             when meters.aggregation in ('count', 'sum') then charges.quantity
-            else {{ as_quantity('0') }}
-        end) as quantity
+            else " ~ as_quantity('0') ~ "
+        end") }} as quantity
 
     from {{ ref('rat_usage_charges') }} as charges
     inner join {{ ref('stg_pricing__meters') }} as meters
@@ -115,7 +116,8 @@ select
     coalesce(metered.charge_code, rated.charge_code) as charge_code,
     coalesce(metered.meter_code, rated.meter_code) as meter_code,
     coalesce(metered.event_count, 0) - coalesce(rated.event_count, 0) as gap_count,
-    coalesce(metered.quantity, 0) - coalesce(rated.quantity, 0) as gap_quantity
+    metered.quantity as metered_quantity,
+    rated.quantity as rated_quantity
 from metered
 full outer join rated
     on metered.subscription_id = rated.subscription_id
