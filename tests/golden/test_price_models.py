@@ -66,6 +66,32 @@ def phone_bill(case: Case) -> None:
 
 
 @golden
+def small_lines(case: Case) -> None:
+    """40 models of 400 tokens at 0.00001: 40 x 0.004 are 0.16, of which 16 lines have a cent.
+
+    The remainders are equal, so the lines that come first have it, and the others are not
+    printed.
+    """
+    case.price("per_unit", meter_code="tokens", unit_price="0.00001")
+    models = [f"m{number:02}" for number in range(40)]
+    for model in models:
+        case.world.event(case.name, "400", event_type="prompt", data={"model": model})
+    for model in models[:16]:
+        case.owes("400", "0.004", "0.01", dimension_values=f'{{"model": "{model}"}}')
+
+
+@golden
+def whole_sum(case: Case) -> None:
+    """81 models of 100,440 tokens at 0.00001: 81 x 1.0044 are 81.3564, rounded to 81.36."""
+    case.price("per_unit", meter_code="tokens", unit_price="0.00001")
+    for number in range(81):
+        model = f"m{number:02}"
+        case.world.event(case.name, "100440", event_type="prompt", data={"model": model})
+        net = "1.01" if number < 36 else "1.00"
+        case.owes("100440", "1.0044", net, dimension_values=f'{{"model": "{model}"}}')
+
+
+@golden
 def rest_and_unpriced(case: Case) -> None:
     """eu|us pay 1, the rest of the charge pays 3; the other charge has no price for mars."""
     case.price("per_unit", meter_code="calls", unit_price="1", dimension_filter="to=eu|us")
@@ -466,6 +492,7 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
         rounding_increment="6",
         minimum_quantity="30",
     )
+    world.meter("tokens", "prompt", dimensions="model")
     world.meter("energy", "energy", dimensions="tariff")
     world.meter("heat", "heat", dimensions="load")
     for name in ("input", "cached", "output"):

@@ -31,7 +31,9 @@ EXACT = "CONTRACT 2: a number of more than 12 places is rejected, never rounded"
 BOUNDS = "CONTRACT 5.1: a period is half-open, its bounds are not widened to whole windows"
 AVERAGE = "CONTRACT 4: avg is not among the aggregations"
 # What other systems do otherwise on purpose, and the rule that decides; the rest has to agree.
+CHARGES = "CONTRACT 5.6: the parts of a charge are added up and rounded once, not one by one"
 DIFFERING = {
+    **{f"flexprice-line-then-sum-{n:03}": CHARGES for n in (1, 2, 4, 6, 7, 8, 9, 10)},
     "flexprice-package-010": PACKAGES,
     "flexprice-package-012": PACKAGES,
     "openmeter-unit-conversion-003": PACKAGES,
