@@ -314,6 +314,44 @@ def test_a_plan_has_all_its_charges_in_each_of_its_currencies(tmp_path: Path) ->
     }
 
 
+@pytest.mark.parametrize(
+    ("model", "quantity", "words"),
+    [
+        *((model, "60", "") for model in ("per_unit", "tiered", "volume")),
+        *(("per_unit", wrong, "not above 0") for wrong in ("0", "-60")),
+        ("tiered", "many", "not a plain decimal"),
+        *((model, "60", "empty") for model in ("flat", "package", "percentage", "dynamic")),
+    ],
+)
+def test_a_price_may_be_for_a_number_of_units(
+    tmp_path: Path, model: str, quantity: str, words: str
+) -> None:
+    """What nothing divides would charge sixty times as much as the rate card says."""
+    tiered = model in ("tiered", "volume")
+    book = {file: text for file, text in SOUND.items() if file not in OPTIONAL_FILES} | {
+        "prices.csv": ",".join([*COLUMNS["prices.csv"], "price_quantity"])
+        + f"\none,p,talk,Talk,{'' if model == 'flat' else 'talk'},{model},"
+        f"{'' if tiered else '0.05'},{'1' if model == 'package' else ''},"
+        f",,,,arrears,,,,,,{quantity}\n",
+        "price_tiers.csv": ",".join(COLUMNS["price_tiers.csv"])
+        + ("\none,,0.05,\n" if tiered else "\n"),
+    }
+    defects = check_price_book(write_book(tmp_path, book))
+    assert [(d.row, d.column) for d in defects] == [(2, "price_quantity")] * bool(words)
+    assert all(words in defect.message for defect in defects)
+
+
+@pytest.mark.parametrize(("quantity", "sound"), [("3600", True), ("", True), ("0", False)])
+def test_a_meter_may_count_in_larger_units(tmp_path: Path, quantity: str, sound: bool) -> None:
+    """Hours of no seconds would be a division by zero for everybody."""
+    first, *rows = SOUND["meters.csv"].splitlines()
+    meters = [f"{first},unit_quantity", *(f"{row},{quantity}" for row in rows)]
+    book = SOUND | {"meters.csv": "\n".join(meters) + "\n"}
+    defects = check_price_book(write_book(tmp_path, book))
+    places = {(d.file, d.column) for d in defects}
+    assert places == (set() if sound else {("meters.csv", "unit_quantity")})
+
+
 def test_two_taxes_of_one_category_are_not_an_overlap(tmp_path: Path) -> None:
     """They add up, as those of a province and of its state do."""
     book = SOUND | {"tax_rates.csv": SOUND["tax_rates.csv"] + "services,DE,CITY,1,,\n"}

@@ -34,3 +34,4 @@ def check_meters(tables: Tables) -> Iterator[Defect]:
         yield from names(row, "dimensions")
         yield from decimal(row, "rounding_increment", QUANTITY_DIGITS, above="0")
         yield from decimal(row, "minimum_quantity", QUANTITY_DIGITS, at_least="0")
+        yield from decimal(row, "unit_quantity", QUANTITY_DIGITS, above="0")

@@ -34,6 +34,8 @@ EVENT_COLUMNS = (
 # A hundredth of a percentage is held exactly in a price of twelve places.
 PERCENT_PLACES = 10
 TIERED_MODELS = ("tiered", "volume")
+# A package has its size, a percentage and a metered amount are of money, a fee is of nothing.
+MODELS_BY_QUANTITY = ("per_unit", *TIERED_MODELS)
 INTERVALS = ("month", "quarter", "year")
 VERSION_KEY = (
     *("plan_code", "charge_code", "subscription_id", "dimension_filter", "currency_code"),
@@ -111,6 +113,7 @@ def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:
     model = row["pricing_model"]
     yield from one_of(row, "pricing_model", PRICING_MODELS)
     yield from decimal(row, "unit_price", MONEY_DIGITS)
+    yield from decimal(row, "price_quantity", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "included_quantity", QUANTITY_DIGITS, at_least="0")
     if model not in PRICING_MODELS:
@@ -125,6 +128,8 @@ def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:
         yield from empty(row, f"for a {model} price, its tiers carry it", "unit_price")
     elif model != "dynamic":
         yield from required(row, "unit_price")
+    if model not in MODELS_BY_QUANTITY:
+        yield from empty(row, f"for a {model} price", "price_quantity")
     if model == "package":
         yield from required(row, "package_size")
     else:
@@ -166,6 +171,7 @@ def check_tiers(tables: Tables) -> Iterator[Defect]:
     """Check price_tiers.csv: each row, and the tiers of each price."""
     rows, prices = tables["price_tiers.csv"], tables["prices.csv"]
     models = {price["price_id"]: price["pricing_model"] for price in prices}
+    by_quantity = {price["price_id"] for price in prices if price["price_quantity"]}
     price_ids = frozenset(models)
     tiers: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -175,6 +181,8 @@ def check_tiers(tables: Tables) -> Iterator[Defect]:
         yield from decimal(row, "unit_price", MONEY_DIGITS)
         yield from decimal(row, "flat_amount", MONEY_DIGITS)
         yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
+        if row["price_id"] in by_quantity:
+            yield from empty(row, "where the price has a price_quantity", "package_size")
         model = models.get(row["price_id"], "")
         if model == "percentage":
             yield from _percent(row, "unit_price")

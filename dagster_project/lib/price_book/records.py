@@ -62,10 +62,12 @@ OPTIONAL_FILES = frozenset(
     }
 )
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "meters.csv": ("unit_quantity",),
     "plans.csv": ("tax_included",),
     "prices.csv": (
         "billing_interval", "phase_from_month", "phase_to_month", "currency_code",
         "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",
+        "price_quantity",
     ),
     "price_tiers.csv": ("package_size",),
     "seller.csv": ("reporting_currency_code",),
