@@ -28,6 +28,7 @@ from dagster_project.runner import (
     last_failed_checks,
     open_instance,
     prepare,
+    refuse_early,
     run_job,
 )
 
@@ -58,8 +59,11 @@ def _is_verbose() -> bool:
     return "--verbose" in sys.argv
 
 
-def _settings() -> Settings:
+def _settings(*requests: tuple[str, str]) -> Settings:
+    """The settings of the installation, in which the jobs asked for must be possible."""
     settings = Settings.from_environment()
+    for job, period in requests:
+        refuse_early(settings, job, period)
     prepare(settings)
     return settings
 
@@ -127,7 +131,7 @@ def ingest() -> None:
 @_period_option
 def bill(period: str) -> None:
     """Draft the invoices of a period: ingest, build, check."""
-    settings = _settings()
+    settings = _settings(("bill", period))
     _run("bill", period)
     _print_periods(settings, [period])
 
@@ -136,7 +140,7 @@ def bill(period: str) -> None:
 @_period_option
 def issue(period: str) -> None:
     """Bill a period, then number, freeze and render its invoices."""
-    settings = _settings()
+    settings = _settings(("issue", period))
     _run("issue", period)
     _print_periods(settings, [period])
 
@@ -154,7 +158,7 @@ def demo(events: int) -> None:
     """Bill made-up usage: two months issued, one drafted."""
     from dagster_project.lib.sample import write_sample
 
-    settings = _settings()
+    settings = _settings(("issue", _DEMO_ISSUED[0]), ("bill", _DEMO_DRAFTED))
     with _progress("sample") as report:
         report(f"writing {events:,} events to {settings.landing_dir}")
         write_sample(settings.landing_dir, events)
@@ -197,7 +201,7 @@ def diff_engines(period: str) -> None:
     """Bill what landed on DuckDB and on Spark, apart from the warehouse, and compare."""
     from dagster_project.lib.engine_diff import bill_on_both, differing_rows
 
-    settings = _settings()
+    settings = _settings(("bill", period))
     with (
         _progress("diff-engines") as report,
         TemporaryDirectory() as folder,

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import (
     MONEY_DIGITS,
     QUANTITY_DIGITS,
     decimal,
     empty,
+    not_below_zero,
     number,
     one_of,
     refers,
     required,
     truth,
     unique,
+    whole,
 )
+from dagster_project.lib.price_book.meters import ADDED_UP
 from dagster_project.lib.price_book.phases import check_phases
-from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
+from dagster_project.lib.price_book.records import Row, Tables, codes
 from dagster_project.lib.price_book.versions import check_versions
 
 PRICING_MODELS = (
@@ -73,6 +76,7 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
         if row["billing_interval"]:
             yield from one_of(row, "billing_interval", INTERVALS)
         yield from truth(row, "prorated")
+        yield from _check_proration(row, aggregations.get(row["meter_code"], ""))
         yield from refers(row, "currency_code", codes(tables, "currencies"), "currencies.csv")
         yield from _check_bounds(row)
         yield from _check_price_model(row, row["price_id"] in tiered)
@@ -80,6 +84,16 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
     yield from check_versions(rows, VERSION_KEY)
     yield from check_phases(rows)
     yield from _check_currencies_of_plans(rows, tables["plans.csv"])
+
+
+def _check_proration(row: Row, aggregation: str) -> Iterator[Defect]:
+    """Refuse days that are not counted: a sum has its share of the period by itself."""
+    if row["prorated"].lower() == "true" and aggregation in ADDED_UP:
+        message = (
+            f"prorated has no effect on a {aggregation}, which is that of its days already"
+            f" (meter {row['meter_code']!r})"
+        )
+        yield row.defect("prorated", message)
 
 
 def _check_currencies_of_plans(rows: list[Row], plans: list[Row]) -> Iterator[Defect]:
@@ -113,6 +127,7 @@ def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:
     model = row["pricing_model"]
     yield from one_of(row, "pricing_model", PRICING_MODELS)
     yield from decimal(row, "unit_price", MONEY_DIGITS)
+    yield from not_below_zero(row, "unit_price", "event_fee")
     yield from decimal(row, "price_quantity", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "included_quantity", QUANTITY_DIGITS, at_least="0")
@@ -140,9 +155,10 @@ def _check_event_columns(row: Row, aggregation: str) -> Iterator[Defect]:
     """Check what a percentage may ask of each event."""
     if row["pricing_model"] == "percentage":
         yield from _percent(row, "unit_price")
-    for column in ("event_fee", "event_minimum_amount", "event_maximum_amount"):
+    yield from decimal(row, "event_fee", MONEY_DIGITS)
+    for column in ("event_minimum_amount", "event_maximum_amount"):
         yield from decimal(row, column, MONEY_DIGITS, at_least="0")
-    if row["free_event_count"] and not re.fullmatch("[0-9]{1,18}", row["free_event_count"]):
+    if row["free_event_count"] and whole(row, "free_event_count", 18) is None:
         message = f"{row['free_event_count']!r} is not a whole number of events"
         yield row.defect("free_event_count", message)
     asked = [column for column in EVENT_COLUMNS if row[column]]
@@ -162,9 +178,7 @@ def _check_event_columns(row: Row, aggregation: str) -> Iterator[Defect]:
 
 
 def _percent(row: Row, column: str) -> Iterator[Defect]:
-    if len(row[column].partition(".")[2]) > PERCENT_PLACES:
-        message = f"the percentage {row[column]} has more than {PERCENT_PLACES} decimal places"
-        yield row.defect(column, message)
+    yield from decimal(row, column, MONEY_DIGITS, places=PERCENT_PLACES)
 
 
 def check_tiers(tables: Tables) -> Iterator[Defect]:
@@ -180,6 +194,7 @@ def check_tiers(tables: Tables) -> Iterator[Defect]:
         yield from decimal(row, "up_to", QUANTITY_DIGITS, above="0")
         yield from decimal(row, "unit_price", MONEY_DIGITS)
         yield from decimal(row, "flat_amount", MONEY_DIGITS)
+        yield from not_below_zero(row, "unit_price", "flat_amount")
         yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
         if row["price_id"] in by_quantity:
             yield from empty(row, "where the price has a price_quantity", "package_size")
