@@ -119,6 +119,7 @@ def ingest() -> None:
     before = status_reading.last_load(settings)
     _run("ingest")
     _print_loads(settings, before)
+    _print_unread_columns(settings, before)
     failed = status_reading.failed_files(settings)
     if failed:
         raise RunFailedError(
@@ -132,7 +133,9 @@ def ingest() -> None:
 def bill(period: str) -> None:
     """Draft the invoices of a period: ingest, build, check."""
     settings = _settings(("bill", period))
+    before = status_reading.last_load(settings)
     _run("bill", period)
+    _print_unread_columns(settings, before, is_checked=True)
     _print_periods(settings, [period])
 
 
@@ -141,7 +144,9 @@ def bill(period: str) -> None:
 def issue(period: str) -> None:
     """Bill a period, then number, freeze and render its invoices."""
     settings = _settings(("issue", period))
+    before = status_reading.last_load(settings)
     _run("issue", period)
+    _print_unread_columns(settings, before, is_checked=True)
     _print_periods(settings, [period])
 
 
@@ -231,6 +236,28 @@ def _print_loads(settings: Settings, before: int) -> None:
         console.print(table)
     else:
         console.print("Nothing new in the landing directory.")
+
+
+def _print_unread_columns(settings: Settings, before: int, is_checked: bool = False) -> None:
+    """Name the columns of new accounts files that nobody reads, once.
+
+    Where a run has checked the accounts, those that resemble a known one are warned of anyway.
+    """
+    others: dict[str, list[str]] = {}
+    for file, column, meant in status_reading.unread_columns(settings, before):
+        if meant is None:
+            others.setdefault(file, []).append(column)
+        elif not is_checked:
+            why = "there more than once; the first one is read"
+            if column != meant:
+                why = f"read by nobody; {meant} was probably meant"
+            _say(f"Warning: {file}, column {column}: {column} is {why}.")
+    for file, columns in others.items():
+        _say(f"Note: {file} has columns that nobody reads: {', '.join(columns)}")
+
+
+def _say(sentence: str) -> None:
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_periods(settings: Settings, periods: list[str] | None) -> None:

@@ -17,6 +17,7 @@ _RAW_TABLES = {
     "usage_events": "Landed usage events as they came, exact to the digit.",
     "repeated_events": "Events that repeat the source and id of an earlier one, as they came.",
     "rejected_records": "Records that cannot be used, with file, position and raw text.",
+    "unread_columns": "Columns of accounts and corrections files that nobody reads.",
     "customers": "Snapshots of customers, as text.",
     "subscriptions": "Snapshots of subscriptions, as text.",
     "subjects": "Snapshots of subject aliases, as text.",
