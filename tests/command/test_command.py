@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -179,6 +180,40 @@ def test_what_is_wrong_is_said_in_one_sentence(life: Life) -> None:
     assert by_hand.code == 0, by_hand
     (price,) = installation.rows("select unit_price from pricing.prices")
     assert price["unit_price"] == Decimal("1.50")
+
+
+def test_what_cannot_be_billed_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    """Whoever mistypes a month would wait for Dagster, or for a load of hours."""
+    installation = prepare(tmp_path, tiny())
+    now = f"{datetime.now(UTC):%Y-%m}"
+    refused = {
+        ("bill", "2019-12"): "2019-12 lies before the first billing period 2020-01",
+        ("issue", "2019-12"): "2019-12 lies before the first billing period 2020-01",
+        ("bill", "2999-01"): f"2999-01 has not begun; the last billing period is {now}.",
+        ("issue", now): f"{now} has not ended; it can be billed, and issued later.",
+        ("bill", "2026-13"): "'2026-13' is not a billing period; write it as YYYY-MM.",
+    }
+    outcomes = {
+        words: run(installation, command, "--period", period)
+        for (command, period), words in refused.items()
+    }
+    prices = installation.pricing / "prices.csv"
+    sound = prices.read_text()
+    prices.write_text(sound.replace(",prorated,", ",prorate,"))
+    words = (
+        "The price book is not sound: prices.csv, row 1, column prorate: the column 'prorate'"
+    )
+    for command in ("bill", "issue", "diff-engines"):
+        outcomes[words] = run(installation, command, "--period", "2026-01")
+        assert outcomes[words].code == 1
+    for words, outcome in outcomes.items():
+        assert words in outcome.error
+        assert outcome.output == ""
+        assert outcome.code
+    folders = {path.name for path in installation.folder.iterdir()}
+    assert folders == {"landing", "pricing"}
+    # What has landed can be loaded whatever the prices are.
+    assert run(installation, "ingest").code == 0
 
 
 OPENING = """
