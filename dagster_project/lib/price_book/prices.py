@@ -61,7 +61,7 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
     """Check prices.csv: each row, and the versions of each charge."""
     rows = tables["prices.csv"]
     plans, meters = codes(tables, "plans"), codes(tables, "meters")
-    categories = codes(tables, "tax_rates")
+    categories, currencies = codes(tables, "tax_rates"), codes(tables, "currencies")
     tiered = codes(tables, "price_tiers")
     aggregations = {row["meter_code"]: row["aggregation"] for row in tables["meters.csv"]}
     yield from unique(rows, "price_id")
@@ -77,7 +77,7 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
             yield from one_of(row, "billing_interval", INTERVALS)
         yield from truth(row, "prorated")
         yield from _check_proration(row, aggregations.get(row["meter_code"], ""))
-        yield from refers(row, "currency_code", codes(tables, "currencies"), "currencies.csv")
+        yield from refers(row, "currency_code", currencies, "currencies.csv")
         yield from _check_bounds(row)
         yield from _check_price_model(row, row["price_id"] in tiered)
         yield from _check_event_columns(row, aggregations.get(row["meter_code"], ""))

@@ -102,9 +102,10 @@ class Row:
     fields: Mapping[str, str]
 
     def __getitem__(self, column: str) -> str:
-        if column in OPTIONAL_COLUMNS.get(self.file, ()):
-            return self.fields.get(column, "")
-        return self.fields[column]
+        field = self.fields.get(column)
+        if field is None and column in OPTIONAL_COLUMNS.get(self.file, ()):
+            return ""
+        return self.fields[column] if field is None else field
 
     def defect(self, column: str, message: str) -> Defect:
         """Name what is wrong in a column of this row."""
