@@ -28,7 +28,7 @@ def tiny() -> Scenario:
     world.price("plan", "per_unit", meter_code="used", unit_price="1.50")
     for name, quantity, title in (("a", "3", "株式会社エー"), ("b", "4", "Bé Ω Ђ")):
         world.customer(name, customer_name=title)
-        world.subscription(name, plan_code="plan")
+        world.subscription(name, plan_code="plan", trial_end="", crm_id="7")
         world.event(name, quantity)
         world.event(name, quantity, event_id=f"{name}-repeated")
         world.event(name, quantity, event_id=f"{name}-repeated")
@@ -97,6 +97,7 @@ class Life:
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Power fails at every step; then a person issues while the schedule does."""
     installation = prepare(tmp_path_factory.mktemp("life"), tiny())
+    (installation.pricing / "notes.csv").write_text("said,by\n")
 
     def begin(command: str) -> subprocess.Popen[str]:
         return start(installation, command, "--period", "2026-01")
@@ -134,6 +135,17 @@ def test_every_command_succeeds_and_ends_with_its_table(life: Life) -> None:
     for name, expected in words.items():
         output = life.outcomes[name].output
         assert [word for word in expected if word not in output] == [], output
+
+
+def test_names_that_nobody_reads_are_said(life: Life) -> None:
+    """A column that is misspelt does nothing, and nobody would know."""
+    file, meant = "accounts/subscriptions-1.csv", "trial_end is read by nobody; trial_ends_at"
+    ingest, bill = life.outcomes["ingest"].output, life.outcomes["bill"].output
+    assert f"Warning: {file}, column trial_end: {meant} was probably meant." in ingest
+    assert f"Note: {file} has columns that nobody reads: crm_id" in ingest
+    assert f"{file}, row 1, column trial_end: {meant} was probably meant" in bill
+    assert "crm_id" not in bill
+    assert "price_book_reads_as_meant on price_book: notes.csv, row 1: nobody reads" in bill
 
 
 def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(life: Life) -> None:
