@@ -28,6 +28,7 @@ from dagster_project.runner import (
     last_failed_checks,
     open_instance,
     prepare,
+    refuse_early,
     run_job,
 )
 
@@ -58,8 +59,11 @@ def _is_verbose() -> bool:
     return "--verbose" in sys.argv
 
 
-def _settings() -> Settings:
+def _settings(*requests: tuple[str, str]) -> Settings:
+    """The settings of the installation, in which the jobs asked for must be possible."""
     settings = Settings.from_environment()
+    for job, period in requests:
+        refuse_early(settings, job, period)
     prepare(settings)
     return settings
 
@@ -115,6 +119,7 @@ def ingest() -> None:
     before = status_reading.last_load(settings)
     _run("ingest")
     _print_loads(settings, before)
+    _print_unread_columns(settings, before)
     failed = status_reading.failed_files(settings)
     if failed:
         raise RunFailedError(
@@ -127,8 +132,10 @@ def ingest() -> None:
 @_period_option
 def bill(period: str) -> None:
     """Draft the invoices of a period: ingest, build, check."""
-    settings = _settings()
+    settings = _settings(("bill", period))
+    before = status_reading.last_load(settings)
     _run("bill", period)
+    _print_unread_columns(settings, before, is_checked=True)
     _print_periods(settings, [period])
 
 
@@ -136,8 +143,10 @@ def bill(period: str) -> None:
 @_period_option
 def issue(period: str) -> None:
     """Bill a period, then number, freeze and render its invoices."""
-    settings = _settings()
+    settings = _settings(("issue", period))
+    before = status_reading.last_load(settings)
     _run("issue", period)
+    _print_unread_columns(settings, before, is_checked=True)
     _print_periods(settings, [period])
 
 
@@ -154,7 +163,7 @@ def demo(events: int) -> None:
     """Bill made-up usage: two months issued, one drafted."""
     from dagster_project.lib.sample import write_sample
 
-    settings = _settings()
+    settings = _settings(("issue", _DEMO_ISSUED[0]), ("bill", _DEMO_DRAFTED))
     with _progress("sample") as report:
         report(f"writing {events:,} events to {settings.landing_dir}")
         write_sample(settings.landing_dir, events)
@@ -197,7 +206,7 @@ def diff_engines(period: str) -> None:
     """Bill what landed on DuckDB and on Spark, apart from the warehouse, and compare."""
     from dagster_project.lib.engine_diff import bill_on_both, differing_rows
 
-    settings = _settings()
+    settings = _settings(("bill", period))
     with (
         _progress("diff-engines") as report,
         TemporaryDirectory() as folder,
@@ -227,6 +236,28 @@ def _print_loads(settings: Settings, before: int) -> None:
         console.print(table)
     else:
         console.print("Nothing new in the landing directory.")
+
+
+def _print_unread_columns(settings: Settings, before: int, is_checked: bool = False) -> None:
+    """Name the columns of new accounts files that nobody reads, once.
+
+    Where a run has checked the accounts, those that resemble a known one are warned of anyway.
+    """
+    others: dict[str, list[str]] = {}
+    for file, column, meant in status_reading.unread_columns(settings, before):
+        if meant is None:
+            others.setdefault(file, []).append(column)
+        elif not is_checked:
+            why = "there more than once; the first one is read"
+            if column != meant:
+                why = f"read by nobody; {meant} was probably meant"
+            _say(f"Warning: {file}, column {column}: {column} is {why}.")
+    for file, columns in others.items():
+        _say(f"Note: {file} has columns that nobody reads: {', '.join(columns)}")
+
+
+def _say(sentence: str) -> None:
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_periods(settings: Settings, periods: list[str] | None) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.price_book import examine_price_book, refuse_unsound
 from dagster_project.lib.price_book.remedies import remedy
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
 from dagster_project.lib.text_table import TextTable
@@ -30,12 +30,10 @@ def prices() -> None:
 
 @prices.command()
 def check() -> None:
-    """Name every defect of the price book, and how to mend it."""
+    """Name every defect of the price book, and what looks unmeant, and how to mend it."""
     folder = Settings.from_environment().pricing_dir
-    defects = check_price_book(folder)
-    if not defects:
-        console.print(f"The price book in {folder} is sound.", highlight=False, soft_wrap=True)
-        return
+    findings = examine_price_book(folder)
+    descriptions = PROJECT_ROOT / "pricing_seeds"
     table = TextTable(
         f"Defects of the price book in {folder}",
         ("File", "Row", "Column", "What is wrong", "How to mend it"),
@@ -45,13 +43,17 @@ def check() -> None:
                 str(defect.row),
                 defect.column,
                 defect.message,
-                remedy(defect, PROJECT_ROOT / "pricing_seeds"),
+                remedy(defect, descriptions),
             )
-            for defect in defects
+            for defect in findings.defects
         ],
     )
-    _print([table])
-    raise SystemExit(1)
+    _print([table] if table.rows else [])
+    for warning in findings.warnings:
+        _say(f"Warning: {warning} {remedy(warning, descriptions)}")
+    if findings.defects:
+        raise SystemExit(1)
+    _say(f"The price book in {folder} is sound.")
 
 
 @prices.command()
@@ -60,7 +62,9 @@ def show(plan: str) -> None:
     """Print a plan: its charges, tiers, versions, negotiated prices and discounts."""
     from dagster_project.lib.price_book.showing import read_plan, show_plan
 
-    _print(show_plan(read_plan(Settings.from_environment().pricing_dir, plan)))
+    folder = Settings.from_environment().pricing_dir
+    refuse_unsound(folder)
+    _print(show_plan(read_plan(folder, plan)))
 
 
 def _pairs(
@@ -114,6 +118,10 @@ def quote(
     where = (country.upper(), currency.upper())
     request = QuoteRequest(plan, month, *where, usage, dimension)
     _print(price(request, Settings.from_environment()))
+
+
+def _say(sentence: str) -> None:
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(tables: list[TextTable]) -> None:

@@ -9,10 +9,12 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_project.lib.dagster_home import prepare_dagster_home
+from dagster_project.lib.price_book import refuse_unsound
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.spark_session import prepare_spark
 from dagster_project.lib.warehouse import writer_lock
@@ -68,6 +70,36 @@ def open_instance() -> "dg.DagsterInstance":
         return dg.DagsterInstance.get()
 
 
+def refuse_early(settings: Settings, name: str, period: str) -> None:
+    """Refuse what would be refused by its run, before Dagster starts or anything is loaded.
+
+    Args:
+        settings: Of the installation.
+        name: ``bill`` or ``issue``.
+        period: Billing period, ``YYYY-MM``.
+    Raises: RunFailedError for a period that cannot be billed, UnsoundPriceBookError for a
+        price book that cannot be rated with.
+    """
+    refuse_period(name, period, settings.first_period, f"{datetime.now(UTC):%Y-%m}")
+    refuse_unsound(settings.pricing_dir)
+
+
+def refuse_period(name: str, period: str, first: str, last: str) -> None:
+    """Refuse a period that does not lie between two others, or to issue the last one.
+
+    Raises: RunFailedError, in one sentence.
+    """
+    if period < first:
+        raise RunFailedError(
+            f"{period} lies before the first billing period {first};"
+            " set METERHOUSE_FIRST_PERIOD to bill it."
+        )
+    if period > last:
+        raise RunFailedError(f"{period} has not begun; the last billing period is {last}.")
+    if name == "issue" and period == last:
+        raise RunFailedError(f"{period} has not ended; it can be billed, and issued later.")
+
+
 def run_job(name: str, period: str | None, report: Callable[[str], None]) -> None:
     """Run one job to its end.
 
@@ -78,23 +110,13 @@ def run_job(name: str, period: str | None, report: Callable[[str], None]) -> Non
     Raises: RunFailedError if a step or a blocking check failed.
     """
     from dagster_project.definitions import defs
-    from dagster_project.defs.partitions import has_ended
 
     job = defs().resolve_job_def(name)
     if period is not None and job.partitions_def is not None:
         first = job.partitions_def.get_first_partition_key()
         last = job.partitions_def.get_last_partition_key()
-        if first is not None and period < first:
-            raise RunFailedError(
-                f"{period} lies before the first billing period {first};"
-                " set METERHOUSE_FIRST_PERIOD to bill it."
-            )
-        if last is not None and period > last:
-            raise RunFailedError(f"{period} has not begun; the last billing period is {last}.")
-        if name == "issue" and not has_ended(period):
-            raise RunFailedError(
-                f"{period} has not ended; it can be billed, and issued later."
-            )
+        if first is not None and last is not None:
+            refuse_period(name, period, first, last)
     logger = logging.getLogger("meterhouse.progress")
     handler = _Progress(report)
     logger.addHandler(handler)

@@ -1,6 +1,7 @@
 """The dbt project as one installation sees it: our models over its own price book.
 
 What belongs here: the folder that dbt runs in, made of links and of completed price tables.
+Completed are the columns that a table leaves out, and numbers that not every engine reads.
 dbt wants its seeds beside the project and writes what it compiles under the same relative
 path; given a price book elsewhere by an absolute path, it would write over the book itself.
 """
@@ -10,12 +11,15 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
+from dagster_project.lib.exact_numbers import plain_number
 from dagster_project.lib.replaced import NEW, replaced
 
+_NUMERIC = ("decimal", "integer", "bigint")
 _LINKED = ("dbt_project.yml", "profiles.yml", "models", "macros", "tests")
 
 
@@ -26,7 +30,7 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
         source: The repository's ``dbt`` folder; its sibling ``pricing_seeds`` has the columns
             and their types of every price table.
         pricing_dir: Folder of the price book's CSV files. A table or column that it leaves out
-            is empty: models read all of them.
+            is empty: models read all of them. A number is given to dbt without an exponent.
         run_dir: Folder of the installation, written to.
     Returns: The project folder to give to dbt.
     Raises: OSError if a link cannot be made.
@@ -65,22 +69,33 @@ def link_dbt_project(source: Path, pricing_dir: Path, run_dir: Path) -> Path:
     return project
 
 
-def seed_columns(types: Path) -> list[str]:
-    """The columns of a price table, in the order of its yml."""
+def seed_columns(types: Path) -> dict[str, str]:
+    """The columns of a price table, in the order of its yml, with their types."""
     (seed,) = yaml.safe_load(types.read_text("utf-8"))["seeds"]
-    return [column["name"] for column in seed["columns"]]
+    declared = seed["config"]["column_types"]
+    return {
+        column["name"]: declared.get(column["name"], "string") for column in seed["columns"]
+    }
 
 
-def _completed_table(table: Path, columns: list[str]) -> str | None:
-    """The table with the columns that it leaves out, empty; None when it leaves out none."""
+def _completed_table(table: Path, types: Mapping[str, str]) -> str | None:
+    """The table with every column and plain numbers; None when it has them already."""
     # What is no UTF-8 is for the soundness check to say, with its row.
-    text = table.read_text("utf-8-sig", "replace") if table.exists() else ",".join(columns)
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    missing = [name for name in columns if name not in (rows[0] if rows else [])]
-    if table.exists() and not missing:
+    text = table.read_text("utf-8-sig", "replace") if table.exists() else ",".join(types)
+    header, *rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [[]]
+    missing = [name for name in types if name not in header]
+    numeric = [types.get(name, "").startswith(_NUMERIC) for name in header]
+    plain = [
+        [
+            plain_number(field) if is_numeric else field
+            for field, is_numeric in zip(row, numeric, strict=False)
+        ]
+        for row in rows
+    ]
+    if table.exists() and not missing and plain == rows:
         return None
     output = io.StringIO(newline="")
     writer = csv.writer(output, lineterminator="\n")
-    for number, row in enumerate(row for row in rows if row):
-        writer.writerow([*row, *(missing if number == 0 else [""] * len(missing))])
+    writer.writerow([*header, *missing])
+    writer.writerows([*row, *([""] * len(missing))] for row in plain)
     return output.getvalue()

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +22,7 @@ import duckdb
 
 from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.dbt_run import DbtRunError, environment, run_dbt
+from dagster_project.lib.exact_numbers import exact_number, plain_number
 from dagster_project.lib.ingest import ingest_landing
 from dagster_project.lib.price_book import check_price_book
 from dagster_project.lib.price_book.showing import Plan, read_plan
@@ -34,6 +35,8 @@ MONTHS = {"month": 1, "quarter": 3, "year": 12}
 MARTS = ("fct_invoices", "fct_invoice_lines", "fct_invoice_line_tiers", "fct_invoice_taxes")
 # Stated usage is not looked at for its size or its time of day: its dimensions are stated too.
 _READ_FROM_EVENTS = ("dimension_bands.csv", "time_bands.csv", "holidays.csv")
+# Nor is it filtered, rounded or turned into larger units, which the meter has done.
+_NOT_OF_A_QUANTITY = ("filter", "rounding_increment", "minimum_quantity", "unit_quantity")
 
 
 Rows = list[dict[str, Any]]
@@ -114,7 +117,7 @@ def _write_price_book(source: Path, target: Path) -> None:
         reader = csv.DictReader(handle)
         columns, meters = list(reader.fieldnames or []), list(reader)
     stated = {"aggregation": "sum", "value_property": "quantity"}
-    unused = dict.fromkeys(("filter", "rounding_increment", "minimum_quantity"), "")
+    unused = {name: "" for name in _NOT_OF_A_QUANTITY if name in columns}
     rows = [meter | stated | unused | {"event_type": meter["meter_code"]} for meter in meters]
     _write_csv(target / "meters.csv", columns, rows)
 
@@ -175,12 +178,9 @@ def _meter(plan: Plan, code: str) -> str:
 
 
 def _quantity(code: str, text: str) -> str:
-    try:
-        if Decimal(text).is_finite():
-            return text
-    except InvalidOperation:
-        pass
-    raise QuoteError(f"The quantity {text!r} of {code} is not a number.")
+    if exact_number(text) is None:
+        raise QuoteError(f"The quantity {text!r} of {code} is not a number.")
+    return plain_number(text)
 
 
 def _write_csv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
@@ -230,7 +230,7 @@ def _read_draft(
 
     tables = [
         _lines(money, plan, request, marts["fct_invoice_lines"]),
-        _tiers(money, plan, marts["fct_invoice_line_tiers"]),
+        _tiers(money, plan, marts["fct_invoice_line_tiers"], marts["fct_invoice_lines"]),
         _taxes(money, plan, marts["fct_invoice_taxes"]),
         _totals(money, marts["fct_invoices"]),
     ]
@@ -252,14 +252,15 @@ def _lines(money: Money, plan: Plan, request: QuoteRequest, rows: Rows) -> TextT
                 quantity += f"\n{plan.number(row['included_quantity'])} free"
             price = row["pricing_model"]
             if row["unit_price"] is not None:
-                price += f"\n{money(row['unit_price'])}"
+                price += f"\n{money(row['unit_price'])}{plan.per_quantity(row['price_id'])}"
         amounts = (money(row["exact_amount"]), money(row["net_amount"]))
         what = "\n".join(filter(None, (row["description"], kind)))
         table.rows.append((str(row["line_number"]), what, quantity, price, *amounts))
     return table
 
 
-def _tiers(money: Money, plan: Plan, rows: Rows) -> TextTable:
+def _tiers(money: Money, plan: Plan, rows: Rows, lines: Rows) -> TextTable:
+    prices = {row["line_number"]: row["price_id"] for row in lines}
     table = TextTable("Tiers", ("Line", "Tier", "Quantity", "Price", "Flat", "Exact amount"))
     for row in sorted(rows, key=lambda row: (row["line_number"], row["tier_number"])):
         up_to = (
@@ -270,7 +271,7 @@ def _tiers(money: Money, plan: Plan, rows: Rows) -> TextTable:
                 str(row["line_number"]),
                 f"above {plan.number(row['tier_from'] or Decimal(0))}{up_to}",
                 plan.number(row["quantity"]),
-                money(row["unit_price"]),
+                money(row["unit_price"]) + plan.per_quantity(prices[row["line_number"]]),
                 money(row["flat_amount"]) if row["flat_amount"] else "",
                 money(row["exact_amount"]),
             )

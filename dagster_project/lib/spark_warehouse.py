@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,7 @@ _RAW_TABLES = (
     "usage_events",
     "repeated_events",
     "rejected_records",
+    "unread_columns",
     *ACCOUNT_COLUMNS,
 )
 _LEDGER_TABLES = (
@@ -111,8 +112,11 @@ class SparkWarehouse:
         writing = self._empty_folder("raw")
         with duckdb.connect(str(writing / "load.duckdb")) as connection:
             create_raw_tables(connection)
-            if not self.exists:
-                self._commit_load(connection, writing, 0)
+            raw = self.path / "raw"
+            # All of them, or those that a warehouse is older than.
+            new = [name for name in _RAW_TABLES if not any(raw.glob(f"load-*/{name}"))]
+            if new:
+                self._commit_load(connection, writing, 0, new)
             history = self.path / "raw" / "load-*"
             events = quoted(history / "usage_events" / "*.parquet")
             earlier = f"read_parquet({events}, union_by_name = true)"
@@ -137,11 +141,16 @@ class SparkWarehouse:
         return outcome
 
     def _commit_load(
-        self, connection: duckdb.DuckDBPyConnection, writing: Path, load_id: int
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        writing: Path,
+        load_id: int,
+        tables: Sequence[str] = _RAW_TABLES,
     ) -> None:
         """Write the rows of a load and make them visible; load 0 holds the empty tables."""
-        folder = writing / f"load-{load_id:06}"
-        for table in _RAW_TABLES:
+        later = "".join(f"-{table}" for table in tables) if tables[0] != _RAW_TABLES[0] else ""
+        folder = writing / f"load-{load_id:06}{later}"
+        for table in tables:
             columns = (
                 f"load_id, file_id, position, {EVENT_CONTENT}, {_DATA_TEXTS}"
                 if table == "usage_events"

@@ -73,6 +73,23 @@ def failed_files(settings: Settings) -> list[tuple[str, str]]:
         ).fetchall()
 
 
+def unread_columns(settings: Settings, load_id: int) -> list[tuple[str, str, str | None]]:
+    """Columns that nobody reads of files loaded after ``load_id``.
+
+    Returns: File, column, and the known column that it resembles, if any; the same where it
+        is there more than once.
+    """
+    with _readable(settings) as connection:
+        if connection is None or not _has_table(connection, "raw", "unread_columns"):
+            return []
+        return connection.execute(
+            "select source_file, column_name, meant_column"
+            " from raw.unread_columns inner join raw.load_files using (file_id)"
+            " where load_id > ? order by file_id, column_name",
+            [load_id],
+        ).fetchall()
+
+
 def period_rows(settings: Settings, periods: list[str] | None) -> list[PeriodRow]:
     """State of the given billing periods, or of all that have an invoice or usage.
 

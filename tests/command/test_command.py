@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def tiny() -> Scenario:
     world.price("plan", "per_unit", meter_code="used", unit_price="1.50")
     for name, quantity, title in (("a", "3", "株式会社エー"), ("b", "4", "Bé Ω Ђ")):
         world.customer(name, customer_name=title)
-        world.subscription(name, plan_code="plan")
+        world.subscription(name, plan_code="plan", trial_end="", crm_id="7")
         world.event(name, quantity)
         world.event(name, quantity, event_id=f"{name}-repeated")
         world.event(name, quantity, event_id=f"{name}-repeated")
@@ -96,6 +97,7 @@ class Life:
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Power fails at every step; then a person issues while the schedule does."""
     installation = prepare(tmp_path_factory.mktemp("life"), tiny())
+    (installation.pricing / "notes.csv").write_text("said,by\n")
 
     def begin(command: str) -> subprocess.Popen[str]:
         return start(installation, command, "--period", "2026-01")
@@ -133,6 +135,17 @@ def test_every_command_succeeds_and_ends_with_its_table(life: Life) -> None:
     for name, expected in words.items():
         output = life.outcomes[name].output
         assert [word for word in expected if word not in output] == [], output
+
+
+def test_names_that_nobody_reads_are_said(life: Life) -> None:
+    """A column that is misspelt does nothing, and nobody would know."""
+    file, meant = "accounts/subscriptions-1.csv", "trial_end is read by nobody; trial_ends_at"
+    ingest, bill = life.outcomes["ingest"].output, life.outcomes["bill"].output
+    assert f"Warning: {file}, column trial_end: {meant} was probably meant." in ingest
+    assert f"Note: {file} has columns that nobody reads: crm_id" in ingest
+    assert f"{file}, row 1, column trial_end: {meant} was probably meant" in bill
+    assert "crm_id" not in bill
+    assert "price_book_reads_as_meant on price_book: notes.csv, row 1: nobody reads" in bill
 
 
 def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(life: Life) -> None:
@@ -179,6 +192,40 @@ def test_what_is_wrong_is_said_in_one_sentence(life: Life) -> None:
     assert by_hand.code == 0, by_hand
     (price,) = installation.rows("select unit_price from pricing.prices")
     assert price["unit_price"] == Decimal("1.50")
+
+
+def test_what_cannot_be_billed_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    """Whoever mistypes a month would wait for Dagster, or for a load of hours."""
+    installation = prepare(tmp_path, tiny())
+    now = f"{datetime.now(UTC):%Y-%m}"
+    refused = {
+        ("bill", "2019-12"): "2019-12 lies before the first billing period 2020-01",
+        ("issue", "2019-12"): "2019-12 lies before the first billing period 2020-01",
+        ("bill", "2999-01"): f"2999-01 has not begun; the last billing period is {now}.",
+        ("issue", now): f"{now} has not ended; it can be billed, and issued later.",
+        ("bill", "2026-13"): "'2026-13' is not a billing period; write it as YYYY-MM.",
+    }
+    outcomes = {
+        words: run(installation, command, "--period", period)
+        for (command, period), words in refused.items()
+    }
+    prices = installation.pricing / "prices.csv"
+    sound = prices.read_text()
+    prices.write_text(sound.replace(",prorated,", ",prorate,"))
+    words = (
+        "The price book is not sound: prices.csv, row 1, column prorate: the column 'prorate'"
+    )
+    for command in ("bill", "issue", "diff-engines"):
+        outcomes[words] = run(installation, command, "--period", "2026-01")
+        assert outcomes[words].code == 1
+    for words, outcome in outcomes.items():
+        assert words in outcome.error
+        assert outcome.output == ""
+        assert outcome.code
+    folders = {path.name for path in installation.folder.iterdir()}
+    assert folders == {"landing", "pricing"}
+    # What has landed can be loaded whatever the prices are.
+    assert run(installation, "ingest").code == 0
 
 
 OPENING = """

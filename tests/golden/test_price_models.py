@@ -104,6 +104,35 @@ def rest_and_unpriced(case: Case) -> None:
 
 
 @golden
+def rates_as_published(case: Case) -> None:
+    """1E3 are free, 1,000,000 x 6.25e-07 = 0.625."""
+    case.price("per_unit", unit_price="6.25e-07", included_quantity="1E3")
+    case.use("1001000")
+    case.owes("1001000", "0.625", "0.63")
+
+
+@golden
+def tiers_as_published(case: Case) -> None:
+    """To +1e2 at .5, and 1 for the tier, above at 2.5e-1: 100 x 0.5 + 1 + 20 x 0.25 = 56."""
+    case.price("tiered", tiers=[("+1e2", ".5", "1."), ("", "2.5e-1")])
+    case.use("120")
+    case.owes("120", "56", "56.00")
+
+
+@golden
+def prices_below_zero(case: Case) -> None:
+    """3 fed in at -1e-1 give 0.30 back; of a payment of 100, 1 % less 0.10 is owed."""
+    case.price("per_unit", charge="fed_in", unit_price="-1e-1")
+    case.price(
+        "percentage", charge="paid", meter_code="energy", unit_price="1", event_fee="-0.10"
+    )
+    case.use("3")
+    case.world.event(case.name, "100", event_type="energy")
+    case.owes("3", "-0.3", "-0.30", charge_code="fed_in")
+    case.owes("100", "0.9", "0.90", charge_code="paid")
+
+
+@golden
 def nothing_for_the_rest(case: Case) -> None:
     """Only eu has a price: 60 x 1. The call to mars is unpriced, and owes nothing."""
     case.price("per_unit", meter_code="calls", unit_price="1", dimension_filter="to=eu")

@@ -20,13 +20,21 @@ PLAN = "p"
 def price_book(installation: Installation) -> Settings:
     world = Scenario()
     world.meter("calls", "call", "count", filter="status=ok")
-    world.meter("stored", "sample", "max", dimensions="tariff", rounding_increment="7")
+    # What is stated has been rounded, and turned into hours, already.
+    world.meter(
+        "stored",
+        "sample",
+        "max",
+        dimensions="tariff",
+        rounding_increment="7",
+        unit_quantity="3600",
+    )
     world.plan(PLAN)
     world.tax_rates.append(
         {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
     )
     terms = {"tax_category": "standard"}
-    tiers = [("500", "0.10", ""), ("", "0.05", "1")]
+    tiers = [("5E2", "0.10", ""), ("", "0.05", "1")]
     world.price(
         PLAN,
         "tiered",
@@ -41,7 +49,8 @@ def price_book(installation: Installation) -> Settings:
         "per_unit",
         charge="storage",
         meter_code="stored",
-        unit_price="1.5",
+        unit_price="15e-1",
+        price_quantity="1",
         minimum_amount="40",
         dimension_filter="tariff=day",
         **terms,
@@ -65,15 +74,16 @@ def test_each_step_of_the_arithmetic_is_shown(tmp_path: Path, dbt_folder: Path) 
     """An offer that is not what the invoice will say is a promise that is broken later."""
     settings = price_book(Installation(tmp_path, dbt_folder))
     before = sorted(path.read_bytes() for path in tmp_path.rglob("*.csv"))
-    usage = {"talk": "700", "stored": "20"}
+    usage = {"talk": "7e2", "stored": "20"}
     tables = quote(QuoteRequest(PLAN, "2026-01", "DE", "", usage, {"tariff": "day"}), settings)
     shown = [
         [" | ".join(row).replace("\u00a0", " ").replace("\n", ", ") for row in table.rows]
         for table in tables
     ]
+    owed = "EUR 30.00"
     assert shown == [
         [
-            "1 | storage, tariff: day | 20 unit | per_unit, EUR 1.50 | EUR 30.00 | EUR 30.00",
+            f"1 | storage, tariff: day | 20 unit | per_unit, EUR 1.50 per 1 | {owed} | {owed}",
             "2 | talk | 700 unit, 100 free | tiered | EUR 56.00 | EUR 56.00",
             "3 | storage: minimum, (minimum) |  |  | EUR 10.00 | EUR 10.00",
             "4 | launch: storage, (discount) |  |  | EUR \u22124.00 | EUR \u22124.00",

@@ -5,11 +5,21 @@ The books are small and edited as text, so that the expected line can be counted
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
-from dagster_project.lib.price_book import COLUMNS, OPTIONAL_FILES, Defect, check_price_book
+from dagster_project.lib.dbt_project import seed_columns
+from dagster_project.lib.price_book import (
+    COLUMNS,
+    OPTIONAL_FILES,
+    Defect,
+    check_price_book,
+    examine_price_book,
+)
 from dagster_project.lib.price_book.records import OPTIONAL_COLUMNS
 
 SHIPPED = Path(__file__).parents[2] / "pricing_seeds"
@@ -108,12 +118,29 @@ EDITS = [
     ("prices.csv", "Fee,,flat", "Fee,calls,flat", 2, "meter_code", "has to be empty"),
     ("prices.csv", "flat,9.90", "flat,", 2, "unit_price", "is empty"),
     ("prices.csv", "flat,9.90", "flat,NaN", 2, "unit_price", "not a plain decimal"),
-    ("prices.csv", "flat,9.90", "flat,1e3", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,1e", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,.", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,--5", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,1_000", 2, "unit_price", "not a plain decimal"),
+    ("prices.csv", "flat,9.90", "flat,1e-13", 2, "unit_price", "12 decimal places"),
+    ("prices.csv", "flat,9.90", "flat,1.5E-12", 2, "unit_price", "12 decimal places"),
+    ("prices.csv", "flat,9.90", "flat,1e14", 2, "unit_price", "14 digits"),
+    ("prices.csv", "flat,9.90", "flat,9e999", 2, "unit_price", "14 digits"),
+    ("prices.csv", ",10,,,,arrears,false", ",10,,,,arrears,TRUE", 3, "prorated", "no effect"),
+    (
+        "prices.csv",
+        "tiered,,,,,,,arrears,false",
+        "tiered,,,,,,,arrears,true",
+        5,
+        "prorated",
+        "no effect on a sum",
+    ),
     ("prices.csv", "flat,9.90", "flat,٣", 2, "unit_price", "not a plain decimal"),
     ("prices.csv", "flat,9.90", 'flat,"9,90"', 2, "unit_price", "not a plain decimal"),
     ("prices.csv", "flat,9.90", "flat,0.0000000000001", 2, "unit_price", "12 decimal places"),
     ("prices.csv", "flat,9.90", "flat,100000000000000", 2, "unit_price", "14 digits"),
     ("prices.csv", ",,10,", f",,{10**26},", 3, "included_quantity", "26 digits"),
+    ("prices.csv", ",,10,", ",,1e26,", 3, "included_quantity", "26 digits"),
     ("prices.csv", ",,10,", ",,-10,", 3, "included_quantity", "below 0"),
     ("prices.csv", "tiered,", "tiered,1", 5, "unit_price", "has to be empty"),
     ("prices.csv", "package,5,100", "package,5,", 6, "package_size", "is empty"),
@@ -296,7 +323,11 @@ def test_text_that_is_not_csv_is_found(tmp_path: Path) -> None:
     latin = SOUND["plans.csv"].encode() + b"q,Pl\xe4n,EUR,month\n"
     (tmp_path / "plans.csv").write_bytes(latin)
     (defect,) = check_price_book(tmp_path)
-    assert (defect.row, defect.message) == (3, "the text is not UTF-8")
+    assert defect.row == 3
+    assert defect.message == (
+        "the text is not UTF-8 but perhaps Latin-1, as in 'q,Plän,EUR,month'; "
+        "save it as CSV in UTF-8 with commas between the columns"
+    )
     text = SOUND["plans.csv"] + "q,Plan,EUR\n"
     (tmp_path / "plans.csv").write_text(text, encoding="utf-8")
     assert [defect.row for defect in check_price_book(tmp_path)] == [3]
@@ -312,6 +343,242 @@ def test_a_plan_has_all_its_charges_in_each_of_its_currencies(tmp_path: Path) ->
     assert {(d.row, d.column) for d in defects} == {
         (row, "currency_code") for row in (3, 4, 5, 6)
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "quantity", "words"),
+    [
+        *((model, "60", "") for model in ("per_unit", "tiered", "volume")),
+        *(("per_unit", wrong, "not above 0") for wrong in ("0", "-60")),
+        ("tiered", "many", "not a plain decimal"),
+        *((model, "60", "empty") for model in ("flat", "package", "percentage", "dynamic")),
+    ],
+)
+def test_a_price_may_be_for_a_number_of_units(
+    tmp_path: Path, model: str, quantity: str, words: str
+) -> None:
+    """What nothing divides would charge sixty times as much as the rate card says."""
+    tiered = model in ("tiered", "volume")
+    book = {file: text for file, text in SOUND.items() if file not in OPTIONAL_FILES} | {
+        "prices.csv": ",".join([*COLUMNS["prices.csv"], "price_quantity"])
+        + f"\none,p,talk,Talk,{'' if model == 'flat' else 'talk'},{model},"
+        f"{'' if tiered else '0.05'},{'1' if model == 'package' else ''},"
+        f",,,,arrears,,,,,,{quantity}\n",
+        "price_tiers.csv": ",".join(COLUMNS["price_tiers.csv"])
+        + ("\none,,0.05,\n" if tiered else "\n"),
+    }
+    defects = check_price_book(write_book(tmp_path, book))
+    assert [(d.row, d.column) for d in defects] == [(2, "price_quantity")] * bool(words)
+    assert all(words in defect.message for defect in defects)
+
+
+@pytest.mark.parametrize(("quantity", "sound"), [("3600", True), ("", True), ("0", False)])
+def test_a_meter_may_count_in_larger_units(tmp_path: Path, quantity: str, sound: bool) -> None:
+    """Hours of no seconds would be a division by zero for everybody."""
+    first, *rows = SOUND["meters.csv"].splitlines()
+    meters = [f"{first},unit_quantity", *(f"{row},{quantity}" for row in rows)]
+    book = SOUND | {"meters.csv": "\n".join(meters) + "\n"}
+    defects = check_price_book(write_book(tmp_path, book))
+    places = {(d.file, d.column) for d in defects}
+    assert places == (set() if sound else {("meters.csv", "unit_quantity")})
+
+
+def _with_column(text: str, name: str, value: str = "") -> str:
+    """The same table with a column more."""
+    first, *rows = text.splitlines()
+    return "\n".join([f"{first},{name}", *(f"{row},{value}" for row in rows)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "words"),
+    [
+        ("prices.csv", "prorate", "'prorate' is unknown; prorated was probably meant"),
+        ("prices.csv", "max_amount", "; maximum_amount was probably meant"),
+        ("prices.csv", "amount_minimum", "; minimum_amount was probably meant"),
+        ("prices.csv", "price_qty", "; price_quantity was probably meant"),
+        ("prices.csv", "phase_from_mnth", "; phase_from_month was probably meant"),
+        ("prices.csv", "Prorated", "; it has to be written prorated"),
+        ("prices.csv", "valid from", "; it has to be written valid_from"),
+        ("prices.csv", " tax_category", "; it has to be written tax_category"),
+        ("prices.csv", "Billing-Interval", "; it has to be written billing_interval"),
+        ("prices.csv", "colour", "'colour' is unknown; known are price_id, plan_code, "),
+        ("prices.csv", "", "the header has no name for column 19"),
+        ("prices.csv", " ", "the header has no name for column 19"),
+        ("prices.csv", "prorated", "the column prorated is there 2 times"),
+        ("meters.csv", "units_quantity", "; unit_quantity was probably meant"),
+        ("plans.csv", "tax_incl", "; tax_included was probably meant"),
+        ("price_tiers.csv", "flat_amt", "; flat_amount was probably meant"),
+        ("currencies.csv", "minor_unit", "; minor_units was probably meant"),
+        ("tax_rates.csv", "country", "; country_code was probably meant"),
+        ("seller.csv", "phone", "'phone' is unknown; known are "),
+        ("quality_acknowledgements.csv", "reasons", "; reason was probably meant"),
+        ("discounts.csv", "discount_maximum", "; discount_amount was probably meant"),
+        ("commitments.csv", "overage", "; overage_factor was probably meant"),
+        ("exchange_rates.csv", "date", "; rate_date was probably meant"),
+    ],
+)
+def test_a_column_that_nobody_reads_is_refused(
+    tmp_path: Path, file: str, name: str, words: str
+) -> None:
+    """A fee would be charged whole, 31.00 for 21.00, because of one letter."""
+    # More than an integer holds: the engine would take it for a number of its own choice.
+    book = SOUND | {file: _with_column(SOUND[file], name, "2147483648")}
+    defects = check_price_book(write_book(tmp_path, book))
+    found = [(d.file, d.row) for d in defects if words in d.message]
+    assert found == [(file, 1)], [str(defect) for defect in defects]
+
+
+def test_what_else_is_wrong_is_named_beside_a_column_that_nobody_reads(tmp_path: Path) -> None:
+    """Who mends one defect after the other runs the command once for each."""
+    prices = SOUND["prices.csv"].replace("flat,9.90", "flat,much")
+    book = SOUND | {"prices.csv": _with_column(prices, "prorate")}
+    defects = check_price_book(write_book(tmp_path, book))
+    assert [defect.column for defect in defects] == ["prorate", "unit_price"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused", "words"),
+    [
+        ("price.csv", True, "nobody reads this file; prices.csv was probably meant"),
+        ("meter.csv", True, "meters.csv was probably meant"),
+        ("Plans.csv", True, "plans.csv was probably meant"),
+        ("prices_eu.csv", True, "prices.csv was probably meant"),
+        ("timebands.csv", True, "time_bands.csv was probably meant"),
+        ("holidays.CSV", True, "holidays.csv was probably meant"),
+        ("time_bands.xlsx", True, "time_bands.csv was probably meant"),
+        ("notes.csv", False, "nobody reads this file; the tables are meters, "),
+        # The spreadsheet of a table that is there, and what is no table.
+        ("prices.xlsx", None, ""),
+        ("prices.yml", None, ""),
+        (".prices.csv.swp", None, ""),
+        ("README.md", None, ""),
+    ],
+)
+def test_a_file_that_nobody_reads_is_pointed_out(
+    tmp_path: Path, name: str, is_refused: bool | None, words: str
+) -> None:
+    """A discount in a file with a letter missing would be granted to nobody."""
+    (write_book(tmp_path, SOUND) / name).write_text("x,y\n1,2\n")
+    findings = examine_price_book(tmp_path)
+    named = [(defect.file, True) for defect in findings.defects]
+    named += [(warning.file, False) for warning in findings.warnings if not warning.column]
+    assert named == ([] if is_refused is None else [(name, is_refused)])
+    assert any(words in found.message for found in (*findings.defects, *findings.warnings))
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        *(
+            (
+                file,
+                lambda text, mark=mark: text.replace(",", mark).encode(),
+                f"the columns are parted by {name}; save it as CSV in UTF-8 with commas",
+            )
+            for file in ("currencies.csv", "prices.csv", "seller.csv")
+            for mark, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"))
+            if (file, mark) != ("prices.csv", "|")
+        ),
+        *(
+            (
+                "prices.csv",
+                lambda text, code=code: text.encode(code),
+                "is not UTF-8 but UTF-16",
+            )
+            for code in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
+        ),
+        (
+            "plans.csv",
+            lambda text: text.replace("Plan", "Größe").encode("cp1252"),
+            "the text is not UTF-8 but perhaps Latin-1, as in 'p,Größe,EUR,month'; save it as",
+        ),
+        *(
+            (file, lambda text: text.split("\n", 1)[1].encode(), "the file has no header: its")
+            for file in ("plans.csv", "prices.csv", "price_tiers.csv", "currencies.csv")
+        ),
+        (
+            "plans.csv",
+            lambda text: b"sep=,\n" + text.encode(),
+            "first line, 'sep=,', names no",
+        ),
+        ("plans.csv", lambda text: b"PK\x03\x04" + bytes(9), "is a spreadsheet or an archive"),
+        ("plans.csv", lambda text: gzip.compress(text.encode()), "the file is compressed"),
+        ("plans.csv", lambda text: b"", "the file has no header"),
+        ("plans.csv", lambda text: b"\n\n", "the file has no header"),
+    ],
+)
+def test_a_file_that_is_not_what_it_seems_is_one_sentence(
+    tmp_path: Path, file: str, change: Callable[[str], bytes], sentence: str
+) -> None:
+    """Eighteen columns listed as missing say nothing about a semicolon."""
+    write_book(tmp_path, SOUND)
+    (tmp_path / file).write_bytes(change(SOUND[file]))
+    (defect,) = check_price_book(tmp_path)
+    assert (defect.file, defect.column) == (file, "")
+    assert sentence in defect.message
+
+
+def test_a_byte_order_mark_and_other_line_ends_are_no_defect(tmp_path: Path) -> None:
+    """Spreadsheets write both."""
+    for file, text in SOUND.items():
+        (tmp_path / file).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert [str(defect) for defect in check_price_book(tmp_path)] == []
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["6.25e-07", "1E3", "+5", ".5", "5.", "1e-12", "0.9e14", "1.50000000000000", "0e0"],
+)
+def test_numbers_are_written_as_rate_cards_have_them(tmp_path: Path, number: str) -> None:
+    """Rates typed anew from a rate card would be mistyped."""
+    prices = SOUND["prices.csv"].replace("flat,9.90", f"flat,{number}")
+    assert check_price_book(write_book(tmp_path, SOUND | {"prices.csv": prices})) == []
+
+
+def test_a_price_below_zero_warns_and_is_not_refused(tmp_path: Path) -> None:
+    """A minus that was not meant pays the customer, one that was is a feed-in tariff."""
+    fees = "fee_2,p,cut,Cut,talk,percentage,-2.5,,,,,,arrears,,,,,,-0.10"
+    prices = _with_column(SOUND["prices.csv"], "event_fee") + f"{fees}\n"
+    tiers = SOUND["price_tiers.csv"].replace("0.1,", "-0.1,").replace("0.05,1", "0.05,-1e-3")
+    book = SOUND | {"prices.csv": prices, "price_tiers.csv": tiers}
+    findings = examine_price_book(write_book(tmp_path, book))
+    assert [str(defect) for defect in findings.defects] == []
+    assert [(w.file, w.row, w.column, w.message) for w in findings.warnings] == [
+        ("prices.csv", 4, "unit_price", "unit_price -1 is below zero"),
+        ("prices.csv", 7, "event_fee", "event_fee -0.10 is below zero"),
+        ("prices.csv", 7, "unit_price", "unit_price -2.5 is below zero"),
+        ("price_tiers.csv", 2, "unit_price", "unit_price -0.1 is below zero"),
+        ("price_tiers.csv", 3, "flat_amount", "flat_amount -1e-3 is below zero"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "is_sound"),
+    [
+        *((name, True) for name in ("max", "min", "latest", "unique_count", "percentile_95")),
+        ("time_weighted", True),
+        *((name, False) for name in ("count", "sum")),
+    ],
+)
+def test_prorated_is_refused_where_it_has_no_effect(
+    tmp_path: Path, aggregation: str, is_sound: bool
+) -> None:
+    """A discount for half a month would be promised and not given."""
+    meters = SOUND["meters.csv"].replace("call,count,", f"call,{aggregation},user")
+    prices = SOUND["prices.csv"].replace("arrears,,,,2026", "arrears,true,,,2026")
+    book = SOUND | {"meters.csv": meters, "prices.csv": prices}
+    defects = check_price_book(write_book(tmp_path, book))
+    places = [(d.file, d.row, d.column) for d in defects]
+    assert places == ([] if is_sound else [("prices.csv", 4, "prorated")])
+
+
+def test_every_column_of_the_price_book_has_a_type() -> None:
+    """The engine would guess it from the rows: a number above 2^31 stops the build."""
+    for file, columns in COLUMNS.items():
+        types = SHIPPED / f"{file.removesuffix('.csv')}.yml"
+        (seed,) = yaml.safe_load(types.read_text("utf-8"))["seeds"]
+        known = {*columns, *OPTIONAL_COLUMNS.get(file, ())}
+        assert known == set(seed["config"]["column_types"]) == set(seed_columns(types)), file
 
 
 def test_two_taxes_of_one_category_are_not_an_overlap(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from dagster_project import price_commands
 from dagster_project.cli import cli
-from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.price_book import COLUMNS, OPTIONAL_FILES, check_price_book
 from dagster_project.lib.price_book.remedies import remedy
 from dagster_project.lib.price_book.showing import read_plan, show_plan
 from tests.unit.test_price_book import EDITS, SHIPPED, SOUND, write_book
@@ -54,9 +54,7 @@ def test_every_defect_is_in_the_table_and_fails_the_command(
         ("prices.csv", "6", "meter_code"),
         ("prices.csv", "6", "pricing_model"),
     ]
-    assert rows[0][4].startswith(
-        "Write digits with a point: 1234.5, no commas and no exponent."
-    )
+    assert rows[0][4].startswith("Write digits with a point: 1234.5 or 6.25e-07, no commas.")
     assert rows[1][4].startswith("Use a code of meters.csv, or add this one there.")
 
 
@@ -64,6 +62,83 @@ def test_a_sound_price_book_passes_the_command(monkeypatch: pytest.MonkeyPatch) 
     """A pipeline that checks prices before it ships them must be able to be green."""
     monkeypatch.setenv("METERHOUSE_PRICING_DIR", str(SHIPPED))
     assert CliRunner().invoke(cli, ["prices", "check"]).exit_code == 0
+
+
+def test_a_warning_is_printed_and_passes_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A feed-in tariff would keep a pipeline red; a minus in error would pass in silence."""
+    write_book(tmp_path, BOOK)
+    monkeypatch.setenv("METERHOUSE_PRICING_DIR", str(tmp_path))
+    printed: list[str] = []
+    monkeypatch.setattr(price_commands, "_say", printed.append)
+    assert CliRunner().invoke(cli, ["prices", "check"]).exit_code == 0
+    warning, sound = printed
+    assert warning == (
+        "Warning: prices.csv, row 5, column unit_price: unit_price -1 is below zero. "
+        "Take the minus away, unless money is to be given back."
+    )
+    assert sound == f"The price book in {tmp_path} is sound."
+
+
+def test_a_plan_of_an_unsound_price_book_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would show a plan that cannot be billed, or a traceback over a number."""
+    write_book(tmp_path, BOOK | {"prices.csv": BOOK["prices.csv"].replace("9.9,", "much,")})
+    monkeypatch.setenv("METERHOUSE_PRICING_DIR", str(tmp_path))
+    result = CliRunner().invoke(cli, ["prices", "show", "p"])
+    assert "prices.csv, row 2, column unit_price: 'much'" in str(result.exception)
+
+
+def test_prices_for_many_units_and_larger_units_are_shown(tmp_path: Path) -> None:
+    """0.05 per 60 seconds, read as 0.05 a second, is sixty times as much."""
+    meters = [
+        "talk,Talk,call,sum,seconds,hour,,,,,3600",
+        "calls,Calls,call,count,,thousand,,,,,1E3",
+        "disk,Disk,disk,time_weighted,bytes,GiB-hour,,,,,1073741824",
+        "rings,Rings,call,sum,seconds,second,,,,,",
+    ]
+    prices = [
+        ("talk", "per_unit", "4.65", ""),
+        ("calls", "tiered", "", "10"),
+        ("disk", "per_unit", "6.25e-07", ""),
+        ("rings", "per_unit", ".05", "60"),
+    ]
+    book = SOUND | {
+        "meters.csv": "\n".join(
+            [",".join([*COLUMNS["meters.csv"], "unit_quantity"]), *meters]
+        ),
+        "prices.csv": "\n".join(
+            [",".join([*COLUMNS["prices.csv"], "price_quantity"])]
+            + [
+                f"{code},p,{code},{code},{code},{model},{price},,,,,,arrears,,,,,,{quantity}"
+                for code, model, price, quantity in prices
+            ]
+        ),
+        "price_tiers.csv": "price_id,up_to,unit_price,flat_amount\n"
+        "calls,1e4,1e-1,\ncalls,,.05,+2\n",
+    }
+    book = {file: text for file, text in book.items() if file not in OPTIONAL_FILES}
+    assert check_price_book(write_book(tmp_path, book)) == []
+    (charges,) = show_plan(read_plan(tmp_path, "p"))
+    assert [row[1].replace("\u00a0", " ").split("\n") for row in charges.rows] == [
+        ["Talk, in hour", "1 hour = 3,600 seconds", "EUR 4.65 per hour"],
+        [
+            "Calls, in thousand",
+            "1 thousand = 1,000 events",
+            "each in its tier:",
+            "  above 0 to 10,000: EUR 0.10 per 10 thousand",
+            "  above 10,000: EUR 0.05 per 10 thousand, and EUR 2.00",
+        ],
+        [
+            "Disk, in GiB-hour",
+            "(time_weighted)",
+            "1 GiB-hour = 1,073,741,824 bytes × hours",
+            "EUR 0.000000625 per GiB-hour",
+        ],
+        ["Rings, in second", "EUR 0.05 per 60 second"],
+    ]
 
 
 def test_a_plan_is_shown_as_a_person_reads_it(tmp_path: Path) -> None:

@@ -718,6 +718,46 @@ def test_accounts_and_corrections_are_kept_as_text(warehouse: Warehouse) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "columns", "failure"),
+    [
+        (
+            "accounts/subjects.csv",
+            "subject,subscription_id,Valid_To,note,note,,subject",
+            [
+                ("Valid_To", "valid_to"),
+                ("column 6, which has no name", None),
+                ("note", None),
+                ("subject", "subject"),
+            ],
+            None,
+        ),
+        ("accounts/subjects.csv", "subject,subscription_id,valid_from", [], None),
+        (
+            "accounts/subscriptions.csv",
+            "subscription_id,customer_id,plan,started_at",
+            [],
+            "column plan_code is missing; 'plan' may be meant",
+        ),
+    ],
+)
+def test_columns_of_accounts_that_nobody_reads_are_kept(
+    warehouse: Warehouse,
+    name: str,
+    header: str,
+    columns: list[tuple[str, str | None]],
+    failure: str | None,
+) -> None:
+    """An export with a misspelt column loads without a word, and an alias holds for ever."""
+    warehouse.write(name, f"{header}\n" + "x," * header.count(",") + "x\n")
+    report = warehouse.ingest()
+    failures = [(name, f"{name}: required {failure}")] if failure else []
+    assert report.failed_files == failures
+    assert columns == warehouse.rows(
+        "select column_name, meant_column from raw.unread_columns order by column_name"
+    )
+
+
 @pytest.mark.parametrize("content", ["subject,subscription_id\na,b\nshort\n", ""])
 def test_a_broken_accounts_file_is_not_half_loaded(warehouse: Warehouse, content: str) -> None:
     warehouse.write("accounts/subjects.csv", content)

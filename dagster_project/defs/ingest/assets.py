@@ -8,7 +8,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
-from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.price_book import UnsoundPriceBookError, refuse_unsound
+from dagster_project.lib.price_book.files import TABLE_ENDINGS
 from dagster_project.lib.warehouse import count_rows
 
 _RAW_TABLES = {
@@ -16,6 +17,7 @@ _RAW_TABLES = {
     "usage_events": "Landed usage events as they came, exact to the digit.",
     "repeated_events": "Events that repeat the source and id of an earlier one, as they came.",
     "rejected_records": "Records that cannot be used, with file, position and raw text.",
+    "unread_columns": "Columns of accounts and corrections files that nobody reads.",
     "customers": "Snapshots of customers, as text.",
     "subscriptions": "Snapshots of subscriptions, as text.",
     "subjects": "Snapshots of subject aliases, as text.",
@@ -74,6 +76,13 @@ def landed_files(
     owners=OWNERS,
     pool=WAREHOUSE_POOL,
     required_resource_keys={"warehouse"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "price_book_reads_as_meant",
+            asset="price_book",
+            description="No price is below zero, and every table in the folder is read.",
+        )
+    ],
 )
 def price_book() -> dg.MaterializeResult:
     """The price book as it stands in the pricing directory, refused unless it is sound.
@@ -85,20 +94,33 @@ def price_book() -> dg.MaterializeResult:
     taken = checked.with_name("price_book.new")
     shutil.rmtree(taken, ignore_errors=True)
     taken.mkdir(parents=True)
-    for table in settings.pricing_dir.glob("*.csv"):
-        shutil.copyfile(table, taken / table.name)
-    defects = check_price_book(taken)
-    if defects:
-        more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
+    # Whatever may be a table: one under a name that nobody reads is a defect.
+    for table in settings.pricing_dir.iterdir():
+        if table.suffix.casefold() in TABLE_ENDINGS and table.is_file():
+            shutil.copyfile(table, taken / table.name)
+    try:
+        warnings = refuse_unsound(taken)
+    except UnsoundPriceBookError as error:
         raise dg.Failure(
-            description=f"The price book is not sound: {defects[0]}{more}",
-            metadata={"defects": [str(defect) for defect in defects]},
+            description=str(error),
+            metadata={"defects": [str(defect) for defect in error.defects]},
             allow_retries=False,
-        )
+        ) from None
     shutil.rmtree(checked, ignore_errors=True)
     taken.rename(checked)
     files = sorted(checked.glob("*.csv"))
     rows = sum(max(len(file.read_bytes().splitlines()) - 1, 0) for file in files)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": rows, "files": [file.name for file in files]}
+        metadata={"dagster/row_count": rows, "files": [file.name for file in files]},
+        check_results=[
+            dg.AssetCheckResult(
+                passed=not warnings,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="; ".join(map(str, warnings[:5])) or None,
+                metadata={
+                    "findings": [str(warning) for warning in warnings[:1000]],
+                    "finding_count": len(warnings),
+                },
+            )
+        ],
     )

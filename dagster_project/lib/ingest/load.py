@@ -37,6 +37,7 @@ from dagster_project.lib.ingest.raw_tables import (
     create_raw_tables,
     property_column,
     property_columns,
+    unread_columns,
 )
 from dagster_project.lib.ingest.repeats import insert_repeats
 from dagster_project.lib.ingest.staging import (
@@ -226,6 +227,7 @@ def attempt(load: Load) -> IngestReport | tuple[ParquetGroup, duckdb.Error]:
         number_files(load)
         for table in load.staging.tables:
             insert_staged(load, table)
+        insert_unread_columns(load)
         for group in load.groups:
             load.report(f"loading {len(group.files)} parquet file(s)")
             try:
@@ -326,6 +328,18 @@ def insert_staged(load: Load, table: StagedTable) -> None:
         f" select {load.load_id}, file_id, {position}, reason, detail, raw_text"
         f" from {source} where reason <> 'blank'"
     )
+
+
+def insert_unread_columns(load: Load) -> None:
+    """Note the columns of accounts and corrections files that no model looks at."""
+    rows = [
+        (load.file_ids[file.source_file], *column)
+        for file in loaded_files(load)
+        if file.kind != "usage"
+        for column in unread_columns(file.kind, load.staging.headers[file.source_file])
+    ]
+    if rows:
+        load.connection.executemany("insert into raw.unread_columns values ($1, $2, $3)", rows)
 
 
 def table_columns(load: Load, table: str) -> set[str]:

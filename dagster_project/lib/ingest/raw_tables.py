@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import duckdb
 
+from dagster_project.lib.misspelling import meant_name
 from dagster_project.lib.sql_text import identifier, quoted
 
 # Per kind: the contract's columns, and whether the header must have them. A column whose
@@ -108,6 +109,9 @@ create table if not exists raw.rejected_records (
 create table if not exists raw.failed_files (
     source_file varchar, error varchar, failed_at timestamp
 );
+create table if not exists raw.unread_columns (
+    file_id bigint, column_name varchar, meant_column varchar
+);
 create table if not exists raw.event_hash_probes (event_hash ubigint);
 """
 
@@ -133,6 +137,23 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
             )
     add_repeated_content(connection)
     renew_event_hashes(connection)
+
+
+def unread_columns(kind: str, header: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Return the columns of an accounts or corrections file that nobody reads.
+
+    Each is there once, with the known column that it resembles, if any. A known column that
+    comes again is read where it comes first, so the other one resembles itself.
+    """
+    known = ACCOUNT_COLUMNS[kind]
+    names = list(header)
+    found: dict[str, str | None] = {}
+    for number, name in enumerate(names, 1):
+        if name in known and name in names[: number - 1]:
+            found[name] = name
+        elif name not in known:
+            found[name or f"column {number}, which has no name"] = meant_name(name, known)
+    return list(found.items())
 
 
 def execute_compressed(connection: duckdb.DuckDBPyConnection, statements: str) -> None:

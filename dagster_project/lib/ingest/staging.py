@@ -24,7 +24,7 @@ from dagster_project.lib.ingest.landing import (
     text_blocks,
     write_cleaned_copy,
 )
-from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS
+from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, unread_columns
 from dagster_project.lib.ingest.records import (
     ATTRIBUTES,
     checked_data_sql,
@@ -73,6 +73,8 @@ class Staging:
     report: Callable[[str], None]
     tables: list[StagedTable] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    # Of accounts and corrections files, by source file
+    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     table_count: int = 0
 
     def stage(self, files: Iterable[LandedFile]) -> None:
@@ -146,10 +148,13 @@ class Staging:
         rows = csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
         header = tuple(name.strip() for name in next(rows, []))
         if file.kind != "usage":
+            self.headers[file.source_file] = header
+            meant = {column: name for name, column in unread_columns(file.kind, header)}
             for column, is_required in ACCOUNT_COLUMNS[file.kind].items():
                 if is_required and column not in header:
+                    near = f"; {meant[column]!r} may be meant" if column in meant else ""
                     raise UnreadableFileError(
-                        f"{file.source_file}: required column {column} is missing"
+                        f"{file.source_file}: required column {column} is missing{near}"
                     )
         return Shape(file.kind, "csv", file.compression, header, delimiter)
 

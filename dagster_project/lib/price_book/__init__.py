@@ -9,6 +9,7 @@ records.py and its check in CHECKS.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_project.lib.price_book.acknowledgements import check_acknowledgements
@@ -18,13 +19,13 @@ from dagster_project.lib.price_book.bands import (
     check_holidays,
     check_time_bands,
 )
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.filters import check_dimension_filters
 from dagster_project.lib.price_book.meters import check_meters
 from dagster_project.lib.price_book.prices import check_plans, check_prices, check_tiers
 from dagster_project.lib.price_book.records import (
     COLUMNS,
     OPTIONAL_FILES,
-    Defect,
     Tables,
     read_tables,
 )
@@ -35,7 +36,16 @@ from dagster_project.lib.price_book.reference import (
     check_tax_rates,
 )
 
-__all__ = ["COLUMNS", "OPTIONAL_FILES", "Defect", "check_price_book"]
+__all__ = [
+    "COLUMNS",
+    "OPTIONAL_FILES",
+    "Defect",
+    "Findings",
+    "UnsoundPriceBookError",
+    "check_price_book",
+    "examine_price_book",
+    "refuse_unsound",
+]
 
 CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_meters,
@@ -56,18 +66,59 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
 )
 
 
-def check_price_book(folder: Path) -> list[Defect]:
-    """Name everything that makes a price book unsafe to rate with.
+class UnsoundPriceBookError(ValueError):
+    """A price book that nothing is rated with; the message names its first defect."""
+
+    def __init__(self, defects: list[Defect]) -> None:
+        more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
+        super().__init__(f"The price book is not sound: {defects[0]}{more}")
+        self.defects = defects
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with a price book, and what is odd; each by file, row and column."""
+
+    defects: list[Defect]
+    warnings: list[Defect]
+
+
+def examine_price_book(folder: Path) -> Findings:
+    """Name everything that makes a price book unsafe to rate with, and what looks unmeant.
 
     Args:
-        folder: Holds the CSV files of the contract; other files are not looked at.
-    Returns: Defects ordered by file, row and column; empty when the book is sound. Rules
+        folder: Holds the CSV files of the contract.
+    Returns: Defects, none when the book is sound, and warnings, which refuse nothing. Rules
         that compare files are checked only once every file and column is there.
     """
-    tables, defects = read_tables(folder)
-    if not defects:
+    reading = read_tables(folder)
+    found = [*reading.broken, *reading.unread]
+    if not reading.broken:
         for check in CHECKS:
-            defects += check(tables)
-    order = list(COLUMNS)
-    unique = dict.fromkeys(defects)
-    return sorted(unique, key=lambda d: (order.index(d.file), d.row, d.column, d.message))
+            found += check(reading.tables)
+    order = {file: number for number, file in enumerate(COLUMNS)}
+    found = sorted(
+        dict.fromkeys(found),
+        key=lambda d: (order.get(d.file, len(order)), d.file, d.row, d.column, d.message),
+    )
+    return Findings(
+        [defect for defect in found if not defect.is_warning],
+        [defect for defect in found if defect.is_warning],
+    )
+
+
+def check_price_book(folder: Path) -> list[Defect]:
+    """The defects alone: empty when the book is sound."""
+    return examine_price_book(folder).defects
+
+
+def refuse_unsound(folder: Path) -> list[Defect]:
+    """See to it that a price book can be rated with.
+
+    Returns: What looks unmeant in it, and refuses nothing.
+    Raises: UnsoundPriceBookError if it has a defect.
+    """
+    findings = examine_price_book(folder)
+    if findings.defects:
+        raise UnsoundPriceBookError(findings.defects)
+    return findings.warnings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import required
-from dagster_project.lib.price_book.records import Defect, Tables
+from dagster_project.lib.price_book.records import Tables
 from dagster_project.lib.price_book.versions import parse_bound
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import (
     MONEY_DIGITS,
     QUANTITY_DIGITS,
@@ -15,8 +15,9 @@ from dagster_project.lib.price_book.fields import (
     refers,
     required,
     unique,
+    whole,
 )
-from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
+from dagster_project.lib.price_book.records import Row, Tables, codes
 from dagster_project.lib.price_book.versions import check_validity
 
 # By kind of discount: the one column that says how much.
@@ -38,7 +39,7 @@ def check_discounts(tables: Tables) -> Iterator[Defect]:
         yield from _check_discount_size(row)
         yield from _check_scope(row, tables)
         yield from check_validity(row)
-        if row["period_count"] and not re.fullmatch("[1-9][0-9]{0,4}", row["period_count"]):
+        if row["period_count"] and not whole(row, "period_count", 5):
             message = f"{row['period_count']!r} is not a whole number of periods"
             yield row.defect("period_count", message)
 

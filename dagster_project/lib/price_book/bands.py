@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import QUANTITY_DIGITS, decimal, refers, required
 from dagster_project.lib.price_book.prices import check_tier_order
-from dagster_project.lib.price_book.records import Defect, Row, Tables
+from dagster_project.lib.price_book.records import Row, Tables
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOLIDAY = "holiday"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from dagster_project.lib.price_book.records import Defect, Row
+from dagster_project.lib.exact_numbers import exact_number
+from dagster_project.lib.price_book.defects import Defect
+from dagster_project.lib.price_book.records import Row
 
 MONEY_DIGITS, QUANTITY_DIGITS, DECIMAL_PLACES = 14, 26, 12
-
-_DECIMAL = re.compile(r"(-?)(\d+)(?:\.(\d+))?")
 
 
 def required(row: Row, *columns: str) -> Iterator[Defect]:
@@ -61,8 +60,16 @@ def unique(rows: list[Row], column: str) -> Iterator[Defect]:
 
 
 def number(row: Row, column: str) -> Decimal | None:
-    """The exact value of a field, or None when it is empty or not a plain decimal."""
-    return Decimal(row[column]) if _DECIMAL.fullmatch(row[column]) else None
+    """The exact value of a field, or None when it is empty or not a number."""
+    return exact_number(row[column])
+
+
+def whole(row: Row, column: str, digits: int) -> int | None:
+    """A field as a whole number from 0 on of so many digits, or None when it is no such."""
+    value = number(row, column)
+    if value is None or value < 0 or _places(value) or _digits(value) > digits:
+        return None
+    return int(value)
 
 
 def decimal(
@@ -78,18 +85,39 @@ def decimal(
     text = row[column]
     if not text:
         return
-    match = _DECIMAL.fullmatch(text)
-    if not match or not text.isascii():
+    value = exact_number(text)
+    if value is None:
         yield row.defect(column, f"{text!r} is not a plain decimal number")
         return
-    if len(match[2].lstrip("0")) > digits:
+    if _digits(value) > digits:
         yield row.defect(column, f"{text} has more than {digits} digits before the point")
-    if len(match[3] or "") > places:
+    if _places(value) > places:
         yield row.defect(column, f"{text} has more than {places} decimal places")
-    if above and Decimal(text) <= Decimal(above):
+    if above and value <= Decimal(above):
         yield row.defect(column, f"{column} {text} is not above {above}")
-    if at_least and Decimal(text) < Decimal(at_least):
+    if at_least and value < Decimal(at_least):
         yield row.defect(column, f"{column} {text} is below {at_least}")
+
+
+def not_below_zero(row: Row, *columns: str) -> Iterator[Defect]:
+    """Point out prices that give money for what is used: they may be meant."""
+    for column in columns:
+        value = number(row, column)
+        if value is not None and value < 0:
+            yield row.warning(column, f"{column} {row[column]} is below zero")
+
+
+def _digits(value: Decimal) -> int:
+    """How many digits a number has before its point, without zeros in front."""
+    return max(value.adjusted() + 1, 0) if value else 0
+
+
+def _places(value: Decimal) -> int:
+    """How many digits a number has behind its point, without zeros at its end."""
+    _, digits, exponent = value.as_tuple()
+    written = "".join(map(str, digits))
+    zeros = len(written) - len(written.rstrip("0"))
+    return max(-int(exponent) - zeros, 0) if value else 0
 
 
 def names(row: Row, column: str) -> Iterator[Defect]:

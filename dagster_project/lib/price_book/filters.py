@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import combinations, product
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import filter_pairs
-from dagster_project.lib.price_book.records import Defect, Row, Tables
+from dagster_project.lib.price_book.records import Row, Tables
 from dagster_project.lib.price_book.versions import parse_bound
 
 Filter = Mapping[str, frozenset[str]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import (
     QUANTITY_DIGITS,
     decimal,
@@ -13,12 +14,14 @@ from dagster_project.lib.price_book.fields import (
     required,
     unique,
 )
-from dagster_project.lib.price_book.records import Defect, Tables
+from dagster_project.lib.price_book.records import Tables
 
 AGGREGATIONS = (
     *("count", "sum", "max", "min", "latest"),
     *("unique_count", "time_weighted", "percentile_95"),
 )
+# Their quantities of parts of a period add up to that of the whole; those of others do not.
+ADDED_UP = ("count", "sum")
 
 
 def check_meters(tables: Tables) -> Iterator[Defect]:
@@ -34,3 +37,4 @@ def check_meters(tables: Tables) -> Iterator[Defect]:
         yield from names(row, "dimensions")
         yield from decimal(row, "rounding_increment", QUANTITY_DIGITS, above="0")
         yield from decimal(row, "minimum_quantity", QUANTITY_DIGITS, at_least="0")
+        yield from decimal(row, "unit_quantity", QUANTITY_DIGITS, above="0")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from dagster_project.lib.price_book.records import Defect, Row
+from dagster_project.lib.price_book.defects import Defect
+from dagster_project.lib.price_book.fields import whole
+from dagster_project.lib.price_book.records import Row
 
 PHASE_COLUMNS = ("phase_from_month", "phase_to_month")
 CHARGE_COLUMNS = (
@@ -24,15 +25,13 @@ def check_phases(rows: list[Row]) -> Iterator[Defect]:
     charges: dict[tuple[str, ...], dict[tuple[int, int | None], Row]] = defaultdict(dict)
     for row in rows:
         broken = [
-            column
-            for column in PHASE_COLUMNS
-            if row[column] and not re.fullmatch("[0-9]{1,4}", row[column])
+            column for column in PHASE_COLUMNS if row[column] and whole(row, column, 4) is None
         ]
         for column in broken:
             yield row.defect(column, f"{row[column]!r} is not a whole number of months")
         if not broken:
-            start = int(row["phase_from_month"] or 0)
-            end = int(row["phase_to_month"]) if row["phase_to_month"] else None
+            start = whole(row, "phase_from_month", 4) or 0
+            end = whole(row, "phase_to_month", 4)
             charge = charges[tuple(row[name] for name in CHARGE_COLUMNS)]
             charge.setdefault((start, end), row)
             if end is not None and end <= start:

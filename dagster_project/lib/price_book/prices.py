@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import (
     MONEY_DIGITS,
     QUANTITY_DIGITS,
     decimal,
     empty,
+    not_below_zero,
     number,
     one_of,
     refers,
     required,
     truth,
     unique,
+    whole,
 )
+from dagster_project.lib.price_book.meters import ADDED_UP
 from dagster_project.lib.price_book.phases import check_phases
-from dagster_project.lib.price_book.records import Defect, Row, Tables, codes
+from dagster_project.lib.price_book.records import Row, Tables, codes
 from dagster_project.lib.price_book.versions import check_versions
 
 PRICING_MODELS = (
@@ -34,6 +37,8 @@ EVENT_COLUMNS = (
 # A hundredth of a percentage is held exactly in a price of twelve places.
 PERCENT_PLACES = 10
 TIERED_MODELS = ("tiered", "volume")
+# A package has its size, a percentage and a metered amount are of money, a fee is of nothing.
+MODELS_BY_QUANTITY = ("per_unit", *TIERED_MODELS)
 INTERVALS = ("month", "quarter", "year")
 VERSION_KEY = (
     *("plan_code", "charge_code", "subscription_id", "dimension_filter", "currency_code"),
@@ -56,7 +61,7 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
     """Check prices.csv: each row, and the versions of each charge."""
     rows = tables["prices.csv"]
     plans, meters = codes(tables, "plans"), codes(tables, "meters")
-    categories = codes(tables, "tax_rates")
+    categories, currencies = codes(tables, "tax_rates"), codes(tables, "currencies")
     tiered = codes(tables, "price_tiers")
     aggregations = {row["meter_code"]: row["aggregation"] for row in tables["meters.csv"]}
     yield from unique(rows, "price_id")
@@ -71,13 +76,24 @@ def check_prices(tables: Tables) -> Iterator[Defect]:
         if row["billing_interval"]:
             yield from one_of(row, "billing_interval", INTERVALS)
         yield from truth(row, "prorated")
-        yield from refers(row, "currency_code", codes(tables, "currencies"), "currencies.csv")
+        yield from _check_proration(row, aggregations.get(row["meter_code"], ""))
+        yield from refers(row, "currency_code", currencies, "currencies.csv")
         yield from _check_bounds(row)
         yield from _check_price_model(row, row["price_id"] in tiered)
         yield from _check_event_columns(row, aggregations.get(row["meter_code"], ""))
     yield from check_versions(rows, VERSION_KEY)
     yield from check_phases(rows)
     yield from _check_currencies_of_plans(rows, tables["plans.csv"])
+
+
+def _check_proration(row: Row, aggregation: str) -> Iterator[Defect]:
+    """Refuse days that are not counted: a sum has its share of the period by itself."""
+    if row["prorated"].lower() == "true" and aggregation in ADDED_UP:
+        message = (
+            f"prorated has no effect on a {aggregation}, which is that of its days already"
+            f" (meter {row['meter_code']!r})"
+        )
+        yield row.defect("prorated", message)
 
 
 def _check_currencies_of_plans(rows: list[Row], plans: list[Row]) -> Iterator[Defect]:
@@ -111,6 +127,8 @@ def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:
     model = row["pricing_model"]
     yield from one_of(row, "pricing_model", PRICING_MODELS)
     yield from decimal(row, "unit_price", MONEY_DIGITS)
+    yield from not_below_zero(row, "unit_price", "event_fee")
+    yield from decimal(row, "price_quantity", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
     yield from decimal(row, "included_quantity", QUANTITY_DIGITS, at_least="0")
     if model not in PRICING_MODELS:
@@ -125,6 +143,8 @@ def _check_price_model(row: Row, has_tiers: bool) -> Iterator[Defect]:
         yield from empty(row, f"for a {model} price, its tiers carry it", "unit_price")
     elif model != "dynamic":
         yield from required(row, "unit_price")
+    if model not in MODELS_BY_QUANTITY:
+        yield from empty(row, f"for a {model} price", "price_quantity")
     if model == "package":
         yield from required(row, "package_size")
     else:
@@ -135,9 +155,10 @@ def _check_event_columns(row: Row, aggregation: str) -> Iterator[Defect]:
     """Check what a percentage may ask of each event."""
     if row["pricing_model"] == "percentage":
         yield from _percent(row, "unit_price")
-    for column in ("event_fee", "event_minimum_amount", "event_maximum_amount"):
+    yield from decimal(row, "event_fee", MONEY_DIGITS)
+    for column in ("event_minimum_amount", "event_maximum_amount"):
         yield from decimal(row, column, MONEY_DIGITS, at_least="0")
-    if row["free_event_count"] and not re.fullmatch("[0-9]{1,18}", row["free_event_count"]):
+    if row["free_event_count"] and whole(row, "free_event_count", 18) is None:
         message = f"{row['free_event_count']!r} is not a whole number of events"
         yield row.defect("free_event_count", message)
     asked = [column for column in EVENT_COLUMNS if row[column]]
@@ -157,15 +178,14 @@ def _check_event_columns(row: Row, aggregation: str) -> Iterator[Defect]:
 
 
 def _percent(row: Row, column: str) -> Iterator[Defect]:
-    if len(row[column].partition(".")[2]) > PERCENT_PLACES:
-        message = f"the percentage {row[column]} has more than {PERCENT_PLACES} decimal places"
-        yield row.defect(column, message)
+    yield from decimal(row, column, MONEY_DIGITS, places=PERCENT_PLACES)
 
 
 def check_tiers(tables: Tables) -> Iterator[Defect]:
     """Check price_tiers.csv: each row, and the tiers of each price."""
     rows, prices = tables["price_tiers.csv"], tables["prices.csv"]
     models = {price["price_id"]: price["pricing_model"] for price in prices}
+    by_quantity = {price["price_id"] for price in prices if price["price_quantity"]}
     price_ids = frozenset(models)
     tiers: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -174,7 +194,10 @@ def check_tiers(tables: Tables) -> Iterator[Defect]:
         yield from decimal(row, "up_to", QUANTITY_DIGITS, above="0")
         yield from decimal(row, "unit_price", MONEY_DIGITS)
         yield from decimal(row, "flat_amount", MONEY_DIGITS)
+        yield from not_below_zero(row, "unit_price", "flat_amount")
         yield from decimal(row, "package_size", QUANTITY_DIGITS, above="0")
+        if row["price_id"] in by_quantity:
+            yield from empty(row, "where the price has a price_quantity", "package_size")
         model = models.get(row["price_id"], "")
         if model == "percentage":
             yield from _percent(row, "unit_price")

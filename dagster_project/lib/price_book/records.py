@@ -1,17 +1,27 @@
-"""The rows of a price book as text, and what can be wrong with them.
+"""The rows of a price book as text.
 
-What belongs here: the columns of every table, reading them with their line numbers, and the
-defects. What a value has to be is in fields.py and in the modules of the tables.
+What belongs here: the columns of every table, and reading them with their line numbers. What
+a file has to be is in files.py, what a value has to be in fields.py and in the modules of the
+tables.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from dagster_project.lib.price_book.defects import Defect
+from dagster_project.lib.price_book.files import (
+    UnusableFileError,
+    check_first_line,
+    check_header,
+    table_text,
+    unread_files,
+)
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "meters.csv": (
@@ -62,10 +72,12 @@ OPTIONAL_FILES = frozenset(
     }
 )
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "meters.csv": ("unit_quantity",),
     "plans.csv": ("tax_included",),
     "prices.csv": (
         "billing_interval", "phase_from_month", "phase_to_month", "currency_code",
         "event_fee", "free_event_count", "event_minimum_amount", "event_maximum_amount",
+        "price_quantity",
     ),
     "price_tiers.csv": ("package_size",),
     "seller.csv": ("reporting_currency_code",),
@@ -82,23 +94,6 @@ OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Defect:
-    """One thing wrong in one place; ``row`` is the line in the file, the header being 1.
-
-    ``column`` is empty when the defect is the whole row's or file's.
-    """
-
-    file: str
-    row: int
-    column: str
-    message: str
-
-    def __str__(self) -> str:
-        column = f", column {self.column}" if self.column else ""
-        return f"{self.file}, row {self.row}{column}: {self.message}."
-
-
-@dataclass(frozen=True)
 class Row:
     """One record: the line on which it starts, and its fields as written."""
 
@@ -107,69 +102,86 @@ class Row:
     fields: Mapping[str, str]
 
     def __getitem__(self, column: str) -> str:
-        if column in OPTIONAL_COLUMNS.get(self.file, ()):
-            return self.fields.get(column, "")
-        return self.fields[column]
+        field = self.fields.get(column)
+        if field is None and column in OPTIONAL_COLUMNS.get(self.file, ()):
+            return ""
+        return self.fields[column] if field is None else field
 
     def defect(self, column: str, message: str) -> Defect:
         """Name what is wrong in a column of this row."""
         return Defect(self.file, self.line, column, message)
+
+    def warning(self, column: str, message: str) -> Defect:
+        """Name what is odd in a column of this row, and may be meant."""
+        return Defect(self.file, self.line, column, message, is_warning=True)
 
 
 # Rows by file; an optional file that is not there is not in it.
 Tables = Mapping[str, list[Row]]
 
 
-def read_tables(folder: Path) -> tuple[dict[str, list[Row]], list[Defect]]:
+@dataclass
+class Reading:
+    """A price book as it was read.
+
+    ``broken`` keeps rows from being read, so that nothing can be compared; ``unread`` are the
+    names that nobody reads.
+    """
+
+    tables: dict[str, list[Row]] = dataclasses.field(default_factory=dict)
+    broken: list[Defect] = dataclasses.field(default_factory=list)
+    unread: list[Defect] = dataclasses.field(default_factory=list)
+
+
+def read_tables(folder: Path) -> Reading:
     """Read the files of a price book, and name what keeps one from being read."""
-    tables: dict[str, list[Row]] = {}
-    defects: list[Defect] = []
+    reading = Reading()
     for file in COLUMNS:
         if file in OPTIONAL_FILES and not (folder / file).exists():
             continue
-        tables[file], found = _read(folder / file)
-        defects += found
-    return tables, defects
+        reading.tables[file] = []
+        if not (folder / file).is_file():
+            message = f"{file} is missing from the price book"
+            reading.broken.append(Defect(file, 1, "", message))
+            continue
+        try:
+            _read(folder / file, reading)
+        except UnusableFileError as error:
+            reading.broken.append(Defect(file, error.line, "", str(error)))
+    reading.unread += unread_files(folder, COLUMNS)
+    return reading
 
 
-def _read(path: Path) -> tuple[list[Row], list[Defect]]:
-    """Read one file, keeping the line on which each record starts."""
-    file = path.name
-    if not path.is_file():
-        return [], [Defect(file, 1, "", f"{file} is missing from the price book")]
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        return [], [Defect(file, line, "", "the text is not UTF-8")]
+def _read(path: Path, reading: Reading) -> None:
+    """Read one file, keeping the line on which each record starts.
+
+    Raises: UnusableFileError if it is no table of text with a header.
+    """
+    file, text = path.name, table_text(path)
+    optional = OPTIONAL_COLUMNS.get(file, ())
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    defects: list[Defect] = []
     header: list[str] | None = None
     line = 1
     try:
         for fields in reader:
-            if header is None:
+            if header is None and any(fields):
                 header = fields
-                defects += _check_header(file, header)
-            elif fields:
-                defects += _check_shape(file, line, header, fields)
-                rows.append(Row(file, line, dict(zip(header, fields, strict=False))))
+                first_line = text.splitlines()[line - 1]
+                check_first_line(first_line, header, (*COLUMNS[file], *optional))
+                broken, unread = check_header(file, header, COLUMNS[file], optional)
+                reading.broken += broken
+                reading.unread += unread
+            elif fields and header is not None:
+                reading.broken += _check_shape(file, line, header, fields)
+                row = Row(file, line, dict(zip(header, fields, strict=False)))
+                reading.tables[file].append(row)
             line = reader.line_num + 1
     except csv.Error as error:
-        defects.append(Defect(file, line, "", f"the row is not readable as CSV ({error})"))
+        message = f"the row is not readable as CSV ({error})"
+        reading.broken.append(Defect(file, line, "", message))
     if header is None:
-        defects.append(Defect(file, 1, "", "the file has no header"))
-    return rows, defects
-
-
-def _check_header(file: str, header: list[str]) -> Iterator[Defect]:
-    for column in COLUMNS[file]:
-        if column not in header:
-            yield Defect(file, 1, column, f"the column {column} is missing")
-    for column, times in Counter(header).items():
-        if times > 1:
-            yield Defect(file, 1, column, f"the column {column} is there {times} times")
+        message = "the file has no header, and nothing else: write the names of its columns"
+        raise UnusableFileError(message)
 
 
 def _check_shape(

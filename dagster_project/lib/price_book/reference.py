@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import (
     MONEY_DIGITS,
     decimal,
@@ -12,8 +13,9 @@ from dagster_project.lib.price_book.fields import (
     refers,
     required,
     unique,
+    whole,
 )
-from dagster_project.lib.price_book.records import Defect, Tables, codes
+from dagster_project.lib.price_book.records import Tables, codes
 from dagster_project.lib.price_book.versions import check_versions, parse_bound
 
 FACTOR_DIGITS = 6
@@ -42,7 +44,7 @@ def check_currencies(tables: Tables) -> Iterator[Defect]:
         if row["currency_code"] and not re.fullmatch("[A-Z]{3}", row["currency_code"]):
             message = f"currency_code {row['currency_code']!r} is not three capital letters"
             yield row.defect("currency_code", message)
-        if row["minor_units"] not in tuple("01234"):
+        if whole(row, "minor_units", 1) not in range(5):
             message = f"minor_units {row['minor_units']!r} is not a number from 0 to 4"
             yield row.defect("minor_units", message)
 
@@ -91,6 +93,6 @@ def check_seller(tables: Tables) -> Iterator[Defect]:
         yield from refers(
             row, "reporting_currency_code", codes(tables, "currencies"), "currencies.csv"
         )
-        if not re.fullmatch(r"[0-9]{1,4}", row["payment_terms_days"]):
+        if whole(row, "payment_terms_days", 4) is None:
             message = f"{row['payment_terms_days']!r} is not a whole number of days"
             yield row.defect("payment_terms_days", message)

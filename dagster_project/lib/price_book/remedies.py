@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from dagster_project.lib.price_book.records import Defect
+from dagster_project.lib.price_book.defects import Defect
 
 _SHARED_BOUND = "Let valid_to of the earlier version be valid_from of the later one."
 # Words of a message, and what to do about it; the first that is found counts. Where another
@@ -21,7 +21,7 @@ _ANOTHER_VALUE: tuple[tuple[str, str], ...] = (
     (r" is empty", "Fill it in."),
     (r" is not in (\w+\.csv)", r"Use a code of \1, or add this one there."),
     (r" is unknown", "Use one of those that are known."),
-    (r"not a plain decimal", "Write digits with a point: 1234.5, no commas and no exponent."),
+    (r"not a plain decimal", "Write digits with a point: 1234.5 or 6.25e-07, no commas."),
     (r"more than \d+ d", "Write a number that fits; nothing is rounded on its way in."),
     (r"not above|is below \w+ |takes off more", "Write a number within the bounds."),
     (r"whole number|from 0 to 4", "Write a whole number."),
@@ -32,10 +32,15 @@ _ANOTHER_VALUE: tuple[tuple[str, str], ...] = (
     ),
 )
 _ANOTHER_PLACE: tuple[tuple[str, str], ...] = (
+    (r"save it as CSV in UTF-8", "In a spreadsheet: save as, CSV UTF-8."),
+    (r"nobody reads this file", "Rename it, or move it out of the folder of the price book."),
+    (r"the column .* is unknown", "Rename the column, or take it out."),
+    (r"header has no name", "Name the column, or take it out; mind commas at ends of lines."),
+    (r"prorated has no effect", "Write false or nothing; a minimum counts days by itself."),
+    (r"is below zero", "Take the minus away, unless money is to be given back."),
     (r" is missing from the price book", "Add the file, with its header at least."),
     (r"the column \w+ is (missing|there)", "Let the header name every column once."),
     (r"no header", "Write the names of the columns into the first line."),
-    (r"not UTF-8", "Save the file as UTF-8."),
     (
         r"not readable as CSV|has \d+ fields",
         "Put text with commas or quotes in double quotes.",

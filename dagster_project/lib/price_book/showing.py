@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dagster_project.lib.documents.formatting import Language, choose_language
+from dagster_project.lib.price_book.meters import ADDED_UP
 from dagster_project.lib.price_book.records import Row, Tables, read_tables
 from dagster_project.lib.text_table import TextTable
 
@@ -35,7 +36,8 @@ class Plan:
         self.row = plans[plan_code]
         self.currency_code = self.row["currency_code"]
         self.minor_units = {
-            row["currency_code"]: int(row["minor_units"]) for row in tables["currencies.csv"]
+            row["currency_code"]: int(Decimal(row["minor_units"]))
+            for row in tables["currencies.csv"]
         }
         self.language: Language = choose_language("en", _ENGLISH)
         self.prices = [row for row in tables["prices.csv"] if row["plan_code"] == plan_code]
@@ -49,6 +51,11 @@ class Plan:
     def number(self, value: str | Decimal) -> str:
         """Write a number with its thousands apart."""
         return self.language.number(Decimal(value))
+
+    def per_quantity(self, price_id: str) -> str:
+        """Write how many units a price is for, where that is said."""
+        quantities = (p["price_quantity"] for p in self.prices if p["price_id"] == price_id)
+        return "".join(f" per {self.number(quantity)}" for quantity in quantities if quantity)
 
     def tiers(self, price: Row) -> list[Row]:
         """The tiers of a price, from the lowest up."""
@@ -64,10 +71,10 @@ def read_plan(folder: Path, plan_code: str) -> Plan:
         plan_code: The plan.
     Raises: ValueError if a file cannot be read, or has no such plan.
     """
-    tables, defects = read_tables(folder)
-    if defects:
-        raise ValueError(f"The price book cannot be read: {defects[0]}")
-    return Plan(tables, plan_code)
+    reading = read_tables(folder)
+    if reading.broken:
+        raise ValueError(f"The price book cannot be read: {reading.broken[0]}")
+    return Plan(reading.tables, plan_code)
 
 
 def show_plan(plan: Plan) -> list[TextTable]:
@@ -123,8 +130,13 @@ def _sold(plan: Plan, price: Row) -> Iterator[str]:
         return
     meter = plan.meters[price["meter_code"]]
     yield f"{meter['meter_name']}, in {meter['unit']}"
-    if meter["aggregation"] not in ("sum", "count"):
+    if meter["aggregation"] not in ADDED_UP:
         yield f"({meter['aggregation']})"
+    if meter["unit_quantity"]:
+        metered = meter["value_property"] or "events"
+        if meter["aggregation"] == "time_weighted":
+            metered += " × hours"
+        yield f"1 {meter['unit']} = {plan.number(meter['unit_quantity'])} {metered}"
     for rule in (meter["filter"], price["dimension_filter"]):
         for pair in filter(None, rule.split(";")):
             name, _, values = pair.partition("=")
@@ -138,13 +150,14 @@ def _price(plan: Plan, price: Row) -> Iterator[str]:
     model, unit_price = price["pricing_model"], price["unit_price"]
     meter = plan.meters.get(price["meter_code"])
     unit = meter["unit"] if meter else "period"
+    per = f"{plan.per_quantity(price['price_id']) or ' per'} {unit}"
 
     def money(amount: str) -> str:
         return plan.money(amount, price["currency_code"])
 
     if tiers := plan.tiers(price):
         yield "all at the price of its tier:" if model == "volume" else "each in its tier:"
-        yield from _tiers(plan, tiers, price, unit)
+        yield from _tiers(plan, tiers, price, unit, per)
     elif model == "flat":
         interval = price["billing_interval"] or plan.row["billing_interval"]
         yield f"{money(unit_price)} a {interval}"
@@ -156,7 +169,7 @@ def _price(plan: Plan, price: Row) -> Iterator[str]:
     elif model == "dynamic":
         yield "the amount" + (f" × {plan.number(unit_price)}" if unit_price else "")
     else:
-        yield f"{money(unit_price)} per {unit}"
+        yield f"{money(unit_price)}{per}"
     if price["event_fee"]:
         yield f"and {money(price['event_fee'])} an event"
     if price["free_event_count"]:
@@ -166,7 +179,7 @@ def _price(plan: Plan, price: Row) -> Iterator[str]:
             yield f"at {words} {money(price[name])} an event"
 
 
-def _tiers(plan: Plan, tiers: list[Row], price: Row, unit: str) -> Iterator[str]:
+def _tiers(plan: Plan, tiers: list[Row], price: Row, unit: str, per: str) -> Iterator[str]:
     def money(amount: str) -> str:
         return plan.money(amount, price["currency_code"])
 
@@ -179,7 +192,7 @@ def _tiers(plan: Plan, tiers: list[Row], price: Row, unit: str) -> Iterator[str]
             size = plan.number(tier["package_size"])
             text = f"{money(tier['unit_price'])} for each {size} {unit} begun"
         else:
-            text = f"{money(tier['unit_price'])} per {unit}"
+            text = f"{money(tier['unit_price'])}{per}"
         if Decimal(tier["flat_amount"] or 0):
             text += f", and {money(tier['flat_amount'])}"
         up_to = f" to {plan.number(tier['up_to'])}" if tier["up_to"] else ""

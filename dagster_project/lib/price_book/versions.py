@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from dagster_project.lib.price_book.records import Defect, Row
+from dagster_project.lib.price_book.defects import Defect
+from dagster_project.lib.price_book.records import Row
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(

@@ -1,4 +1,5 @@
--- Grain: one row per row and field of the accounts that cannot be used as it stands.
+-- Grain: one row per row and field of the accounts that cannot be used as it stands, and per
+-- column that nobody reads.
 select
     record_kind,
     source_file,
@@ -6,5 +7,6 @@ select
     record_id,
     field,
     finding,
-    is_blocking
+    is_blocking,
+    severity
 from {{ ref('stg_accounts__exceptions') }}

@@ -1,4 +1,5 @@
--- Grain: one row per row and field of the accounts that cannot be used as it stands.
+-- Grain: one row per row and field of the accounts that cannot be used as it stands, and per
+-- column that nobody reads.
 with
 
 load_files as (
@@ -82,6 +83,20 @@ pauses as (
     from {{ source('raw', 'pauses') }} as raw_pauses
     inner join newest_files
         on raw_pauses.file_id = newest_files.file_id
+
+),
+
+unread_columns as (
+
+    select
+        newest_files.file_kind,
+        newest_files.source_file,
+        unread_columns.column_name,
+        unread_columns.meant_column
+
+    from {{ source('raw', 'unread_columns') }} as unread_columns
+    inner join newest_files
+        on unread_columns.file_id = newest_files.file_id
 
 ),
 
@@ -328,5 +343,22 @@ select
     record_id,
     field,
     finding,
-    is_blocking
+    is_blocking,
+    case when is_blocking then 'error' else 'warning' end as severity
 from findings
+union all
+select
+    file_kind as record_kind,
+    source_file,
+    cast(1 as bigint) as row_in_file,
+    cast(null as string) as record_id,
+    column_name as field,
+    case
+        when column_name = meant_column then 'is there more than once; the first one is read'
+        when meant_column is not null
+            then concat_ws('', 'is read by nobody; ', meant_column, ' was probably meant')
+        else 'is read by nobody'
+    end as finding,
+    false as is_blocking,
+    case when meant_column is null then 'note' else 'warning' end as severity
+from unread_columns
