@@ -31,6 +31,35 @@ unrated_events as (
 
 ),
 
+customers as (
+
+    select * from {{ ref('stg_accounts__customers') }}
+
+),
+
+subjects as (
+
+    select * from {{ ref('met_subjects') }}
+
+),
+
+-- Usage of nobody is mostly of somebody who could be asked.
+subject_customers as (
+
+    select
+        subject,
+        min(customer_id) as customer_id,
+        min(customer_id) <> max(customer_id) as is_handed_over
+
+    from (
+        select subject, customer_id from subjects
+        union all
+        select customer_id as subject, customer_id from customers
+    ) as known
+    group by subject
+
+),
+
 exceptions as (
 
     select
@@ -45,7 +74,8 @@ exceptions as (
         subject,
         event_at,
         data,
-        cast(null as string) as raw_text
+        cast(null as string) as raw_text,
+        false as is_mended
     from unrated_events
 
     union all
@@ -62,7 +92,8 @@ exceptions as (
         subject,
         event_at,
         data,
-        cast(null as string) as raw_text
+        cast(null as string) as raw_text,
+        false as is_mended
     from repeated_events
 
     union all
@@ -79,8 +110,30 @@ exceptions as (
         cast(null as string) as subject,
         cast(null as timestamp) as event_at,
         cast(null as string) as data,
-        raw_text
+        raw_text,
+        false as is_mended
     from rejected_records
+
+),
+
+-- Whose the subject was at the instant, where that is not the same at all times.
+handed_over as (
+
+    select
+        exceptions.subject,
+        exceptions.event_at,
+        case when min(subjects.customer_id) = max(subjects.customer_id) then min(subjects.customer_id) end
+            as customer_id
+
+    from exceptions
+    inner join subject_customers
+        on exceptions.subject = subject_customers.subject
+    inner join subjects
+        on exceptions.subject = subjects.subject
+        and exceptions.event_at >= subjects.from_at
+        and exceptions.event_at < subjects.to_at
+    where subject_customers.is_handed_over
+    group by exceptions.subject, exceptions.event_at
 
 )
 
@@ -97,7 +150,17 @@ select
     exceptions.subject,
     exceptions.event_at,
     exceptions.data,
-    exceptions.raw_text
+    exceptions.raw_text,
+    case
+        when subject_customers.is_handed_over then handed_over.customer_id
+        else subject_customers.customer_id
+    end as customer_id,
+    exceptions.is_mended
 from exceptions
 inner join load_files
     on exceptions.file_id = load_files.file_id
+left join subject_customers
+    on exceptions.subject = subject_customers.subject
+left join handed_over
+    on exceptions.subject = handed_over.subject
+    and exceptions.event_at = handed_over.event_at
