@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dagster_project.lib import status as status_reading
+from dagster_project.lib.findings import FINDINGS
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
 from dagster_project.price_commands import prices, quote
 from dagster_project.runner import (
@@ -132,22 +133,29 @@ def ingest() -> None:
 @_period_option
 def bill(period: str) -> None:
     """Draft the invoices of a period: ingest, build, check."""
-    settings = _settings(("bill", period))
-    before = status_reading.last_load(settings)
-    _run("bill", period)
-    _print_unread_columns(settings, before, is_checked=True)
-    _print_periods(settings, [period])
+    _run_period("bill", period)
 
 
 @cli.command()
 @_period_option
 def issue(period: str) -> None:
     """Bill a period, then number, freeze and render its invoices."""
-    settings = _settings(("issue", period))
+    _run_period("issue", period)
+
+
+def _run_period(job: str, period: str) -> None:
+    settings = _settings((job, period))
     before = status_reading.last_load(settings)
-    _run("issue", period)
+    try:
+        _run(job, period)
+    except RunFailedError as error:
+        # What stopped the run is in the marts that it has built.
+        if any(f" on {kind.mart}" in str(error) for kind in FINDINGS.values()):
+            _print_findings(settings, period)
+        raise
     _print_unread_columns(settings, before, is_checked=True)
     _print_periods(settings, [period])
+    _print_findings(settings, period)
 
 
 @cli.command()
@@ -291,8 +299,31 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
             )
     console.print(table)
     if periods is not None:
+        marts = {kind.mart for kind in FINDINGS.values()}
         for check in warnings_of_runs:
+            # They have a table of their own.
+            if check.asset in marts:
+                continue
             console.print(f"Warning: {check}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_findings(settings: Settings, period: str) -> None:
+    """Say what has to be looked at before anybody is billed, some of each kind."""
+    table = Table(title="Before anybody is billed", show_lines=True)
+    for name in ("Finding", "Customer", "Meter", "Quantity", "What"):
+        table.add_column(name, overflow="fold")
+    for findings in status_reading.findings_of(settings, period):
+        name = findings.code.replace("_", " ")
+        for finding in findings.shown:
+            cells = (finding.customer, finding.meter, finding.quantity, finding.text)
+            blocks = " (blocks an issue)" if finding.is_blocking else ""
+            table.add_row(f"{name}{blocks}", *(Text(cell or "-") for cell in cells))
+        if findings.count > len(findings.shown):
+            mart = FINDINGS[findings.code].mart
+            rest = f"{findings.count - len(findings.shown):,} more of them: marts.{mart}"
+            table.add_row(name, "...", "", "", rest)
+    if table.row_count:
+        console.print(table)
 
 
 def main() -> None:

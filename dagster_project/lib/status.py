@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from dagster_project.lib.engines import warehouse_of
+from dagster_project.lib.findings import Findings, read_findings
 from dagster_project.lib.invoice_summary import invoice_counts, money_by_currency
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.warehouse import (
@@ -103,6 +104,14 @@ def period_rows(settings: Settings, periods: list[str] | None) -> list[PeriodRow
         with open_warehouse(published, read_only=True) as reader:
             return _rows(reader, periods, "marts.marts")
     return []
+
+
+def findings_of(settings: Settings, period: str) -> list[Findings]:
+    """What has to be looked at before anybody is billed for a period, as of the last build."""
+    with _readable(settings) as connection:
+        if connection is None or not _has_table(connection, "marts", "fct_invoice_findings"):
+            return []
+        return read_findings(connection, period)
 
 
 def _rows(

@@ -15,7 +15,8 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
     """A meter that was down is a bill too small, and an absurd reading one too large.
 
     The outage stops drafts as well. Once it is acknowledged the sound customer has a draft. A
-    file that cannot be opened, and then the charge out of range, still stop the issue.
+    file that cannot be opened, and then the charge out of range, still stop the issue, and so
+    does usage of nobody, which the price book has block.
     """
     world = Scenario()
     world.meter("used", "use")
@@ -25,6 +26,8 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
         world.customer(name)
         world.subscription(name, plan_code="plan")
     world.event("absurd", "1e20", at="2026-01-05T00:00:00Z")
+    world.event("nobody", "3", at="2026-01-06T00:00:00Z")
+    world.tables["checks"] = [{"check_code": "usage_of_nobody", "blocks": "true"}]
     for number in range(14):
         day = date(2026, 1, 1) + timedelta(days=number)
         for _ in range(0 if day.day == 10 else 20):
@@ -57,9 +60,13 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
     broken.unlink()
     assert (tmp_path / "documents/2026-01/draft-sound-EUR.html").exists()
     assert "Warning: charges_are_in_range on fct_charge_exceptions" in drafted.output
+    assert "Before anybody is billed" in drafted.output
+    assert "usage of nobody (blocks an issue)" in drafted.output
     blocked = run(installation, "issue", *PERIOD)
     assert blocked.code == 1, blocked
     assert "customer absurd, subscription absurd, charge usage, 2026-01" in blocked.error
     (issued,) = installation.rows("select count(*) as count from ledger.issued_invoices")
     assert issued["count"] == 0
-    assert "charges_are_in_range" in run(installation, "status").output
+    blocking = run(installation, "status").output
+    assert "charges_are_in_range" in blocking
+    assert "all_usage_has_a_subscription" in blocking

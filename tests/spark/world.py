@@ -14,6 +14,7 @@ from tests.golden import (
     test_agreements,
     test_credits,
     test_decisions,
+    test_findings,
     test_golden_bills,
     test_handovers,
     test_lifecycle,
@@ -38,6 +39,7 @@ def everything() -> Scenario:
         "life": test_lifecycle.shared_world()[0],
         "credits": test_credits.customers(),
         "decisions": test_decisions.shared_world(),
+        "findings": test_findings.odd_customers(),
     }
     for prefix, world in worlds.items():
         _add(whole, prefix, world)

@@ -41,7 +41,12 @@ _CHECKED_MARTS = [
 
 
 # Their checks stand before an issue alone: drafts of everybody else can be made and read.
-_ISSUE_GUARDS = ["fct_account_exceptions", "fct_charge_exceptions"]
+_ISSUE_GUARDS = [
+    "fct_account_exceptions",
+    "fct_charge_exceptions",
+    "fct_usage_findings",
+    "fct_invoice_findings",
+]
 
 
 @dg.asset(

@@ -11,6 +11,7 @@ from dagster_project.defs.partitions import billing_months
 from dagster_project.defs.quality.data_docs import write_index
 from dagster_project.defs.quality.suites import run_suites
 from dagster_project.defs.resources import ISSUE_JOB, WarehouseResource, settings
+from dagster_project.lib.findings import FINDINGS, read_findings
 from dagster_project.lib.usage_frames import read_usage_frames
 
 # Name of the check, its suite, whether it blocks, and the sentence that is true when green.
@@ -138,6 +139,57 @@ def charges_are_in_range(
         " from marts.fct_charge_exceptions"
         " order by customer_id, subscription_id, charge_code, period_from",
     )
+
+
+def _finding_checks(mart: str) -> dg.AssetChecksDefinition:
+    """One check for each kind of finding in a mart; checks.csv says which stop an issue."""
+    kinds = {code: kind for code, kind in FINDINGS.items() if kind.mart == mart}
+
+    @dg.multi_asset_check(
+        name=mart.replace("fct_", "no_"),
+        specs=[
+            dg.AssetCheckSpec(
+                name=kind.check,
+                asset=mart,
+                blocking=True,
+                description=kind.description,
+                partitions_def=billing_months,
+            )
+            for kind in kinds.values()
+        ],
+    )
+    def no_findings(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        with warehouse.get_connection() as connection:
+            found = {
+                findings.code: findings
+                for findings in read_findings(connection, context.partition_key, 1000)
+            }
+        for code, kind in kinds.items():
+            findings = found.get(code)
+            texts = [str(finding) for finding in findings.shown] if findings else []
+            count = findings.count if findings else 0
+            stops = (
+                findings is not None
+                and findings.is_blocking
+                and context.run.job_name == ISSUE_JOB
+            )
+            more = [f"and {count - 5:,} more"] if count > 5 else []
+            yield dg.AssetCheckResult(
+                asset_key=mart,
+                check_name=kind.check,
+                passed=findings is None,
+                severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+                description="; ".join([*texts[:5], *more]) or None,
+                metadata={"findings": texts, "finding_count": count},
+            )
+
+    return no_findings
+
+
+usage_findings_are_none = _finding_checks("fct_usage_findings")
+invoice_findings_are_none = _finding_checks("fct_invoice_findings")
 
 
 def _guard(

@@ -19,6 +19,7 @@ from dagster_project.lib.price_book.bands import (
     check_holidays,
     check_time_bands,
 )
+from dagster_project.lib.price_book.checks import check_checks
 from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.filters import check_dimension_filters
 from dagster_project.lib.price_book.meters import check_meters
@@ -60,6 +61,7 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_tax_rates,
     check_seller,
     check_acknowledgements,
+    check_checks,
     check_discounts,
     check_commitments,
     check_exchange_rates,

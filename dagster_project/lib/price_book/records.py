@@ -47,6 +47,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "seller_name", "address_line", "city", "postal_code", "country_code", "tax_id",
         "email", "payment_terms_days", "payment_details",
     ),
+    "checks.csv": ("check_code", "blocks"),
     "quality_acknowledgements.csv": (
         "event_type", "silent_from", "silent_to", "reason", "acknowledged_by",
     ),
@@ -62,6 +63,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 OPTIONAL_FILES = frozenset(
     {
         "seller.csv",
+        "checks.csv",
         "quality_acknowledgements.csv",
         "discounts.csv",
         "commitments.csv",

@@ -1,0 +1,121 @@
+-- Grain: one row per month, customer, subscription or subject, event type, meter, dimension values,
+-- file and reason of usage that is on no invoice and should perhaps be: what somebody looks at
+-- before anybody is billed.
+-- What it might be worth is counted by what an event of its type came to in its month.
+with
+
+meters as (
+
+    select * from {{ ref('stg_pricing__meters') }}
+
+),
+
+findings as (
+
+    select
+        case
+            when unbilled.reason in ('unpriced_values', 'unpriced_meter') then unbilled.reason
+            else 'usage_of_nobody'
+        end as finding_code,
+        {{ month_text('unbilled.event_month') }} as billing_period,
+        unbilled.customer_id,
+        unbilled.subscription_id,
+        unbilled.subject,
+        meters.event_type,
+        unbilled.meter_code,
+        unbilled.dimension_values,
+        cast(null as string) as source_file,
+        unbilled.reason,
+        unbilled.event_count,
+        unbilled.quantity,
+        meters.unit,
+        cast(null as string) as example
+    from {{ ref('met_unbilled_usage') }} as unbilled
+    inner join meters
+        on unbilled.meter_code = meters.meter_code
+
+    union all
+
+    select
+        'rejected_usage' as finding_code,
+        {{ month_text('event_at') }} as billing_period,
+        customer_id,
+        cast(null as string) as subscription_id,
+        subject,
+        event_type,
+        cast(null as string) as meter_code,
+        cast(null as string) as dimension_values,
+        source_file,
+        reason,
+        count(*) as event_count,
+        cast(null as {{ quantity_type() }}) as quantity,
+        cast(null as string) as unit,
+        min(detail) as example
+    from {{ ref('fct_event_exceptions') }}
+    where
+        fate = 'rejected'
+        and not is_mended
+    group by {{ month_text('event_at') }}, customer_id, subject, event_type, source_file, reason
+
+),
+
+-- All meters of an event together, in the currency of most of its events.
+worths as (
+
+    select
+        meters.event_type,
+        charges.billing_period,
+        charges.currency_code,
+        max(charges.event_count) as event_count,
+        sum(charges.charged_amount) as charged_amount,
+        row_number() over (
+            partition by meters.event_type, charges.billing_period
+            order by max(charges.event_count) desc, charges.currency_code
+        ) as currency_rank
+
+    from (
+        select
+            meter_code,
+            billing_period,
+            currency_code,
+            sum(event_count) as event_count,
+            sum({{ as_money('exact_amount') }}) as charged_amount
+
+        from {{ ref('rat_usage_charges') }}
+        group by meter_code, billing_period, currency_code
+    ) as charges
+    inner join meters
+        on charges.meter_code = meters.meter_code
+    group by meters.event_type, charges.billing_period, charges.currency_code
+
+)
+
+select
+    findings.finding_code,
+    coalesce(checks.blocks, false) as is_blocking,
+    findings.billing_period,
+    findings.customer_id,
+    findings.subscription_id,
+    findings.subject,
+    findings.event_type,
+    findings.meter_code,
+    findings.dimension_values,
+    findings.source_file,
+    findings.reason,
+    cast(findings.event_count as bigint) as event_count,
+    {{ as_quantity('findings.quantity') }} as quantity,
+    findings.unit,
+    findings.example,
+    case
+        when worths.event_count > 0
+            then {{ as_money('round(' ~ share_of_money('worths.charged_amount',
+                'findings.event_count', 'worths.event_count') ~ ', 2)') }}
+    end as estimated_amount,
+    worths.currency_code
+from findings
+left join worths
+    on findings.event_type = worths.event_type
+    and findings.billing_period = worths.billing_period
+    and worths.currency_rank = 1
+left join {{ ref('checks') }} as checks
+    on findings.finding_code = checks.check_code

@@ -1,0 +1,137 @@
+"""What somebody has to look at before anybody is billed: one world of odd customers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.findings import FINDINGS, read_findings
+from tests.harness import Installation, Scenario, build
+
+# The five events of the type that were rated in January came to 117.00.
+WORTH = ", perhaps 23.40 EUR"
+
+
+def odd_customers() -> Scenario:
+    """A customer for each finding, by whose name it is known, and a sound one."""
+    world = Scenario()
+    world.meter("tokens", "llm", dimensions="model")
+    world.meter("used", "use")
+    world.plan("P")
+    world.price(
+        "P",
+        "per_unit",
+        charge="tokens",
+        meter_code="tokens",
+        unit_price="0.00001",
+        dimension_filter="model=a",
+    )
+    world.price("P", "per_unit", meter_code="used", unit_price="1", tax_category="standard")
+    world.plan("fees")
+    world.price("fees", "flat", unit_price="5")
+    world.tax_rates.append(
+        {"tax_category": "standard", "country_code": "DE", "tax_code": "DE-19", "rate": "19"}
+    )
+    names = ("sound", "values", "dwarf", "giant", "gone", "back", "tiny", "stranger")
+    for name in names:
+        world.customer(name, country_code="BR" if name == "stranger" else "DE")
+        world.subscription(name, plan_code="P", started_at="2025-10-01")
+    world.customer("meter")
+    world.subscription("meter", plan_code="fees")
+    for month in ("2025-10", "2025-11", "2025-12", "2026-01"):
+        for name, usual in (("sound", "100"), ("dwarf", "100"), ("giant", "1"), ("gone", "7")):
+            odd = {"dwarf": "9.99", "giant": "10.01", "gone": None}
+            quantity = odd.get(name, usual) if month == "2026-01" else usual
+            if quantity:
+                world.event(name, quantity, at=f"{month}-10T12:00:00Z")
+    llm = {"event_type": "llm"}
+    world.event("values", "900000", data={"model": "a-2026-01-31"}, **llm)
+    world.event("tiny", "400", data={"model": "a"}, **llm)
+    world.event("meter", "3")
+    world.event("back", "-5")
+    world.event("stranger", "2")
+    world.event("nobody", "4")
+    world.event("sound", event_id="broken", file="broken")
+    world.events["broken"] = [
+        line.replace("{}", '{"quantity": "abc"}') for line in world.events["broken"]
+    ]
+    return world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
+    return build(
+        tmp_path_factory.mktemp("findings"),
+        odd_customers(),
+        dbt_folder=dbt_folder,
+        period="2026-01",
+    )
+
+
+def test_each_odd_customer_is_named_with_meter_and_quantity(world: Installation) -> None:
+    """Unsaid, a model without a price is given away, and a dead meter bills nothing."""
+    with world.read() as connection:
+        found = {
+            findings.code: [(f.customer, f.meter, f.quantity, f.text) for f in findings.shown]
+            for findings in read_findings(connection, "2026-01")
+        }
+    assert list(found) == [code for code in FINDINGS if code in found]
+    assert found == {
+        "rejected_usage": [
+            (
+                "sound",
+                "",
+                "",
+                "1 event of subject sound rejected in usage/1-broken.ndjson: invalid quantity"
+                + WORTH,
+            )
+        ],
+        "unpriced_values": [
+            (
+                "values",
+                "tokens",
+                "900,000 unit",
+                "1 event of subscription values: no price takes model=a-2026-01-31",
+            )
+        ],
+        "unpriced_meter": [
+            (
+                "meter",
+                "used",
+                "3 unit",
+                "1 event of subscription meter, whose plan has no price for them" + WORTH,
+            )
+        ],
+        "usage_of_nobody": [
+            (
+                "",
+                "used",
+                "4 unit",
+                "1 event of subject nobody: unknown subject" + WORTH,
+            )
+        ],
+        "missing_tax_rate": [
+            ("", "", "", "no rate for standard in BR: 1 draft over 2 EUR net")
+        ],
+        "out_of_own_range": [
+            ("giant", "", "", "10.01 EUR, where 1 is usual"),
+            ("dwarf", "", "", "9.99 EUR, where 100 is usual"),
+            ("gone", "", "", "0 EUR, where 7 is usual"),
+        ],
+        "negative_draft": [("back", "", "", "invoice over -5.95 EUR")],
+        "rounded_to_nothing": [
+            (
+                "tiny",
+                "tokens",
+                "400 unit",
+                "charge tokens of subscription tiny comes to 0 EUR (1 line, one of 0.004)",
+            )
+        ],
+    }
+
+
+def test_what_is_usual_is_no_finding(world: Installation) -> None:
+    """A table that is full every month is read by nobody."""
+    with world.read() as connection:
+        assert read_findings(connection, "2025-12") == []
