@@ -179,6 +179,7 @@ def demo(events: int) -> None:
         _run("issue", period)
     _run("bill", _DEMO_DRAFTED)
     _print_periods(settings, None)
+    _print_findings(settings, _DEMO_DRAFTED)
     places = Table(title="Where everything is", show_header=False)
     for name, place in (
         ("Invoices", settings.documents_dir / _DEMO_ISSUED[-1] / "index.html"),

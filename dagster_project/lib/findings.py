@@ -112,7 +112,7 @@ def read_findings(
     found = []
     for code, kind in FINDINGS.items():
         order = (
-            "estimated_amount desc nulls last, event_count desc"
+            "event_count desc, estimated_amount desc nulls last"
             if kind.mart == "fct_usage_findings"
             else "found_count desc, abs(found_amount) desc"
         )

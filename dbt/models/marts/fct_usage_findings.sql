@@ -1,7 +1,8 @@
 -- Grain: one row per month, customer, subscription or subject, event type, meter, dimension values,
 -- file and reason of usage that is on no invoice and should perhaps be: what somebody looks at
 -- before anybody is billed.
--- What it might be worth is counted by what an event of its type came to in its month.
+-- What it might be worth is counted by what a rated event of its meter came to in its month, or of
+-- its type where the record could not be metered.
 with
 
 meters as (
@@ -59,34 +60,47 @@ findings as (
 
 ),
 
--- All meters of an event together, in the currency of most of its events.
-worths as (
+charges as (
 
     select
         meters.event_type,
+        charges.meter_code,
         charges.billing_period,
         charges.currency_code,
-        max(charges.event_count) as event_count,
-        sum(charges.charged_amount) as charged_amount,
+        sum(charges.event_count) as event_count,
+        sum({{ as_money('charges.exact_amount') }}) as charged_amount
+
+    from {{ ref('rat_usage_charges') }} as charges
+    inner join meters
+        on charges.meter_code = meters.meter_code
+    group by
+        meters.event_type, charges.meter_code, charges.billing_period, charges.currency_code
+
+),
+
+-- Of a meter, and of all meters of an event together, in the currency of most of its events.
+worths as (
+
+    select
+        *,
         row_number() over (
-            partition by meters.event_type, charges.billing_period
-            order by max(charges.event_count) desc, charges.currency_code
+            partition by event_type, meter_code, billing_period
+            order by event_count desc, currency_code
         ) as currency_rank
 
     from (
+        select * from charges
+        union all
         select
-            meter_code,
+            event_type,
+            '' as meter_code,
             billing_period,
             currency_code,
-            sum(event_count) as event_count,
-            sum({{ as_money('exact_amount') }}) as charged_amount
-
-        from {{ ref('rat_usage_charges') }}
-        group by meter_code, billing_period, currency_code
-    ) as charges
-    inner join meters
-        on charges.meter_code = meters.meter_code
-    group by meters.event_type, charges.billing_period, charges.currency_code
+            max(event_count) as event_count,
+            sum(charged_amount) as charged_amount
+        from charges
+        group by event_type, billing_period, currency_code
+    ) as charged
 
 )
 
@@ -116,6 +130,7 @@ from findings
 left join worths
     on findings.event_type = worths.event_type
     and findings.billing_period = worths.billing_period
+    and coalesce(findings.meter_code, '') = worths.meter_code
     and worths.currency_rank = 1
 left join {{ ref('checks') }} as checks
     on findings.finding_code = checks.check_code
