@@ -21,6 +21,7 @@ from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.dbt_run import run_dbt
 from dagster_project.lib.engines import DuckDBWarehouse, Warehouse
 from dagster_project.lib.price_book import check_price_book
+from dagster_project.lib.price_book.sources import read_time_rules
 from dagster_project.lib.settings import TARGETS
 from dagster_project.lib.spark_warehouse import SparkWarehouse
 
@@ -397,7 +398,8 @@ class Installation:
 
     def ingest(self, loaded_at: datetime = LOADED_AT) -> None:
         """Load what is new in the landing directory."""
-        report = self.store.ingest(self.landing, loaded_at, lambda _message: None)
+        rules = read_time_rules(self.pricing)
+        report = self.store.ingest(self.landing, loaded_at, lambda _message: None, rules)
         assert report.failed_files == []
 
     def dbt_build(self, period: str = "2026-03", *arguments: str, tested: bool = True) -> None:

@@ -13,7 +13,7 @@ from dagster_dbt import DbtCliResource
 
 from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.engines import warehouse_of
-from dagster_project.lib.ingest import IngestReport
+from dagster_project.lib.ingest import IngestReport, TimeRule
 from dagster_project.lib.settings import DBT_PROJECT_DIR, Settings
 from dagster_project.lib.spark_session import prepare_spark
 from dagster_project.lib.warehouse import writer_lock
@@ -53,9 +53,15 @@ class WarehouseResource(dg.ConfigurableResource):
         """Open the warehouse, in UTC, for the length of a with block; to be read only."""
         return warehouse_of(settings).connect()
 
-    def ingest(self, landing: Path, loaded_at: datetime, report: Report) -> IngestReport:
+    def ingest(
+        self,
+        landing: Path,
+        loaded_at: datetime,
+        report: Report,
+        time_rules: Sequence[TimeRule],
+    ) -> IngestReport:
         """Load what is new, all of it or nothing."""
-        return warehouse_of(settings).ingest(landing, loaded_at, report)
+        return warehouse_of(settings).ingest(landing, loaded_at, report, time_rules)
 
     def issue(self, period: str, issued_at: datetime) -> int:
         """Number and freeze the drafts of a billing period; returns how many."""

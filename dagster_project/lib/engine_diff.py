@@ -14,6 +14,7 @@ from pathlib import Path
 from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.dbt_run import run_dbt
 from dagster_project.lib.engines import DuckDBWarehouse
+from dagster_project.lib.price_book.sources import read_time_rules
 from dagster_project.lib.settings import DBT_PROJECT_DIR, TARGETS, Settings, SettingsError
 from dagster_project.lib.spark_session import missing_requirement, temporary_spark
 from dagster_project.lib.spark_warehouse import SparkWarehouse
@@ -55,7 +56,8 @@ def bill_on_both(
     with temporary_spark(folder / "conf", settings.spark_master, settings.spark_memory):
         for target, warehouse in (("duckdb", duck), ("spark", spark)):
             report(f"loading for {target}")
-            warehouse.ingest(settings.landing_dir, loaded_at, report)
+            rules = read_time_rules(settings.pricing_dir)
+            warehouse.ingest(settings.landing_dir, loaded_at, report, rules)
             report(f"building on {target}")
             project = link_dbt_project(
                 DBT_PROJECT_DIR, settings.pricing_dir, folder / f"dbt-{target}"

@@ -6,7 +6,7 @@ get a DuckDB connection on both engines; on Spark it looks at Spark's own Parque
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Protocol
 
 import duckdb
 
-from dagster_project.lib.ingest import IngestReport, ingest_landing
+from dagster_project.lib.ingest import IngestReport, TimeRule, ingest_landing
 from dagster_project.lib.issuing import issue_period
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.spark_warehouse import SparkWarehouse
@@ -38,7 +38,11 @@ class Warehouse(Protocol):
         """
 
     def ingest(
-        self, landing: Path, loaded_at: datetime, report: Callable[[str], None]
+        self,
+        landing: Path,
+        loaded_at: datetime,
+        report: Callable[[str], None],
+        time_rules: Sequence[TimeRule] = (),
     ) -> IngestReport:
         """Load every new file of the landing directory, all of them or none."""
 
@@ -66,11 +70,17 @@ class DuckDBWarehouse:
         )
 
     def ingest(
-        self, landing: Path, loaded_at: datetime, report: Callable[[str], None]
+        self,
+        landing: Path,
+        loaded_at: datetime,
+        report: Callable[[str], None],
+        time_rules: Sequence[TimeRule] = (),
     ) -> IngestReport:
         """Load in one transaction."""
         with self.connect(read_only=False) as connection:
-            return ingest_landing(connection, landing, loaded_at, report)
+            return ingest_landing(
+                connection, landing, loaded_at, report, time_rules=time_rules
+            )
 
     def issue(self, period: str, issued_at: datetime) -> int:
         """Issue in one transaction."""

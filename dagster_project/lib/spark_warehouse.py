@@ -24,7 +24,12 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.lib.ingest import IngestReport, create_raw_tables, ingest_landing
+from dagster_project.lib.ingest import (
+    IngestReport,
+    TimeRule,
+    create_raw_tables,
+    ingest_landing,
+)
 from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, EVENT_CONTENT, EVENT_HASH
 from dagster_project.lib.issuing import issue_period
 from dagster_project.lib.sql_text import quoted
@@ -44,16 +49,22 @@ _LEDGER_TABLES = (
     "issued_invoice_taxes",
     "issued_credit_applications",
 )
+
+
 # Properties as text, by the JSON reader that DuckDB's models use: Spark's own reader writes
 # numbers in another way, and a dimension value would differ.
-_DATA_TEXTS = (
-    "map_from_entries(list_transform(list_zip(json_keys(data),"
-    " json_extract_string(data, '$.*')), lambda pair: {'k': pair[1], 'v': pair[2]}))"
-    " as data_texts"
-)
+def _texts(data: str) -> str:
+    return (
+        f"map_from_entries(list_transform(list_zip(json_keys({data}),"
+        f" json_extract_string({data}, '$.*')), lambda pair: {{'k': pair[1], 'v': pair[2]}}))"
+        f" as {data}_texts"
+    )
+
+
 # Large files are cut, so that several tasks of Spark read one load.
 _PARQUET = "(format parquet, compression zstd, file_size_bytes '256MB')"
 _WRITING = ".writing"
+_EMPTY_LOAD = "load-000000"
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class SparkWarehouse:
     @property
     def exists(self) -> bool:
         """Whether anything was ever loaded."""
-        return (self.path / "raw" / "load-000000").exists()
+        return (self.path / "raw" / _EMPTY_LOAD).exists()
 
     @contextmanager
     def connect(
@@ -102,7 +113,11 @@ class SparkWarehouse:
             yield connection
 
     def ingest(
-        self, landing: Path, loaded_at: datetime, report: Callable[[str], None]
+        self,
+        landing: Path,
+        loaded_at: datetime,
+        report: Callable[[str], None],
+        time_rules: Sequence[TimeRule] = (),
     ) -> IngestReport:
         """Judge every new file as on DuckDB, in a database that lasts for this load only.
 
@@ -112,11 +127,12 @@ class SparkWarehouse:
         writing = self._empty_folder("raw")
         with duckdb.connect(str(writing / "load.duckdb")) as connection:
             create_raw_tables(connection)
-            raw = self.path / "raw"
-            # All of them, or those that a warehouse is older than.
-            new = [name for name in _RAW_TABLES if not any(raw.glob(f"load-*/{name}"))]
+            empty_loads = sorted((self.path / "raw").glob(f"{_EMPTY_LOAD}*"))
+            # All of them, or those that a warehouse is older than, or than a column of.
+            new = [name for name in _RAW_TABLES if _is_lacking(connection, empty_loads, name)]
             if new:
-                self._commit_load(connection, writing, 0, new)
+                later = f"-{len(empty_loads)}" if empty_loads else ""
+                self._commit_load(connection, writing, 0, f"{_EMPTY_LOAD}{later}", new)
             history = self.path / "raw" / "load-*"
             events = quoted(history / "usage_events" / "*.parquet")
             earlier = f"read_parquet({events}, union_by_name = true)"
@@ -131,9 +147,11 @@ class SparkWarehouse:
                 report,
                 # Hashed now, as the engine's function may have changed since.
                 earlier_events=f"(select *, {EVENT_HASH} as event_hash from {earlier})",
+                time_rules=time_rules,
             )
             if outcome.load_id is not None:
-                self._commit_load(connection, writing, outcome.load_id)
+                name = f"load-{outcome.load_id:06}"
+                self._commit_load(connection, writing, outcome.load_id, name)
             failed = writing / "failed_files.parquet"
             connection.execute(f"copy raw.failed_files to {quoted(failed)} (format parquet)")
             failed.replace(self.path / "raw" / failed.name)
@@ -145,17 +163,18 @@ class SparkWarehouse:
         connection: duckdb.DuckDBPyConnection,
         writing: Path,
         load_id: int,
+        folder_name: str,
         tables: Sequence[str] = _RAW_TABLES,
     ) -> None:
         """Write the rows of a load and make them visible; load 0 holds the empty tables."""
-        later = "".join(f"-{table}" for table in tables) if tables[0] != _RAW_TABLES[0] else ""
-        folder = writing / f"load-{load_id:06}{later}"
+        folder = writing / folder_name
         for table in tables:
-            columns = (
-                f"load_id, file_id, position, {EVENT_CONTENT}, {_DATA_TEXTS}"
-                if table == "usage_events"
-                else "*"
-            )
+            columns = {
+                "usage_events": (
+                    f"load_id, file_id, position, {EVENT_CONTENT}, {_texts('data')}"
+                ),
+                "repeated_events": f"*, {_texts('data')}, {_texts('first_data')}",
+            }.get(table, "*")
             # Of the other tables the database holds this load alone.
             where = (
                 f" where load_id = {load_id}"
@@ -219,6 +238,25 @@ def _create_view(
         f"{quoted(folder / '**' / '*.parquet')}, hive_partitioning = true,"
         " union_by_name = true)"
     )
+
+
+def _is_lacking(
+    connection: duckdb.DuckDBPyConnection, empty_loads: Sequence[Path], table: str
+) -> bool:
+    """Whether no empty table was written since this one got its columns.
+
+    Models ask for every column, also where nothing has landed since it is there.
+    """
+    wanted = {name for name, *_ in connection.execute(f"describe raw.{table}").fetchall()}
+    if table == "usage_events":
+        # Its columns are our own, and all there from the start.
+        return not any((load / table).exists() for load in empty_loads)
+    for load in empty_loads:
+        files = quoted(load / table / "*.parquet")
+        if (load / table).exists():
+            described = connection.execute(f"describe from read_parquet({files})").fetchall()
+            wanted -= {name for name, *_ in described}
+    return bool(wanted)
 
 
 def _commit(folder: Path, committed: Path) -> None:

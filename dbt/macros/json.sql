@@ -28,6 +28,11 @@
 {% macro duckdb__list_item(list, number) %}{{ list }}[{{ number }}]{% endmacro %}
 {% macro spark__list_item(list, number) %}try_element_at({{ list }}, {{ number }}){% endmacro %}
 
+-- A column of JSON under another name, with what json_texts reads it by.
+{% macro renamed_json(json, name) %}{{ adapter.dispatch('renamed_json', 'meterhouse')(json, name) }}{% endmacro %}
+{% macro duckdb__renamed_json(json, name) %}{{ json }} as {{ name }}{% endmacro %}
+{% macro spark__renamed_json(json, name) %}{{ json }} as {{ name }}, {{ json }}_texts as {{ name }}_texts{% endmacro %}
+
 -- A text as a JSON string literal, null as JSON null.
 {% macro json_quoted(text) %}{{ adapter.dispatch('json_quoted', 'meterhouse')(text) }}{% endmacro %}
 {% macro duckdb__json_quoted(text) %}coalesce(cast(to_json({{ text }}) as string), 'null'){% endmacro %}

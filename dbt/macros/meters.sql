@@ -172,6 +172,122 @@
     {%- else -%} cast(null as string) {%- endif -%}
 {% endmacro %}
 
+-- Query of events with what the meters of their type read from them side by side (slot 1, 2, ...),
+-- and why one cannot be used. One query for two models, since whether a record is rejected also
+-- decides whether it has taken its id. The events have event_type and the JSON of the meters.
+{% macro judged_events(meters, events) %}
+{% set slots = range(1, slot_count(meters) + 1) %}
+{% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
+    with
+
+    opened as (
+
+        select
+            *,
+            {{ properties_by_event_type(meters) }} as property_texts
+
+        from {{ events }}
+
+    ),
+
+    extracted as (
+
+        select
+            *,
+            {% for slot in slots %}
+            {{ case_of_slot(meters, slot, meter_filter, 'false') }} as is_taken_{{ slot }},
+            cast({{ case_of_slot(meters, slot, meter_value_text, 'null') }} as string) as value_text_{{ slot }},
+            cast({{ case_of_slot(meters, slot, meter_value_integer, 'null') }} as bigint) as value_integer_{{ slot }},
+            {{ case_of_slot(meters, slot, meter_needs_value, 'false') }} as needs_value_{{ slot }},
+            {{ case_of_slot(meters, slot, meter_is_numeric, 'false') }} as is_numeric_{{ slot }},
+            {% endfor %}
+            {% for number in dimension_numbers %}
+            {{ dimension_text(meters, number) }} as dimension_text_{{ number }}{{ ',' if not loop.last }}
+            {% endfor %}
+
+        from opened
+
+    ),
+
+    parsed as (
+
+        select
+            *,
+            {% for slot in slots %}
+            case
+                when is_taken_{{ slot }} and is_numeric_{{ slot }}
+                    then coalesce({{ as_quantity('value_integer_' ~ slot) }}, {{ parse_quantity('value_text_' ~ slot) }})
+            end as value_{{ slot }}{{ ',' if not loop.last }}
+            {% endfor %}
+
+        from extracted
+
+    ),
+
+    metered as (
+
+        select
+            *,
+            {% for slot in slots %}
+            is_taken_{{ slot }} and not (
+                needs_value_{{ slot }} and value_integer_{{ slot }} is null and coalesce(value_text_{{ slot }}, '') = ''
+            )
+                as is_metered_{{ slot }}{{ ',' if not loop.last }}
+            {% endfor %}
+
+        from parsed
+
+    )
+
+    select
+        *,
+        case
+            {% for slot in slots %}
+            when is_metered_{{ slot }} and is_numeric_{{ slot }}
+                and (value_{{ slot }} is null or {{ is_beyond_rounding(meters, slot) }})
+                then case
+                    when value_integer_{{ slot }} is not null or {{ is_number('value_text_' ~ slot) }} then 'out_of_range'
+                    else 'invalid_quantity'
+                end
+            {% endfor %}
+            when ({% for slot in slots %}{{ ' or ' if not loop.first }}is_taken_{{ slot }}{% endfor %})
+                and not ({% for slot in slots %}{{ ' or ' if not loop.first }}is_metered_{{ slot }}{% endfor %})
+                then 'invalid_quantity'
+        end as reject_reason,
+        case
+            {% for slot in slots %}
+            when is_metered_{{ slot }} and is_numeric_{{ slot }}
+                and (value_{{ slot }} is null or {{ is_beyond_rounding(meters, slot) }})
+                then concat_ws('', {{ case_of_slot(meters, slot, meter_value_name, "''") }}, ': ', {{ unusable_number(slot) }})
+            {% endfor %}
+            when ({% for slot in slots %}{{ ' or ' if not loop.first }}is_taken_{{ slot }}{% endfor %})
+                and not ({% for slot in slots %}{{ ' or ' if not loop.first }}is_metered_{{ slot }}{% endfor %})
+                then concat_ws('', 'missing or empty: ', concat_ws(
+                    ', '{% for slot in slots %}, case when is_taken_{{ slot }} then {{ case_of_slot(meters, slot, meter_value_name, "''") }} end{% endfor %}
+                ))
+        end as reject_detail
+
+    from metered
+{% endmacro %}
+
+-- Why the value of a slot cannot be used, and what to send instead.
+{% macro unusable_number(slot) %}
+    {%- set text, quote = 'value_text_' ~ slot, sql_text("'") -%}
+    case
+        when value_{{ slot }} is not null
+            then concat_ws('', cast(value_{{ slot }} as string), ' leaves no room for the increment of its meter')
+        when not {{ is_number(text) }} then concat_ws('', {{ quote }}, substr({{ text }}, 1, 100), {{ quote }}, ' is no number')
+        else concat_ws(
+            '',
+            {{ quote }}, substr({{ text }}, 1, 100), {{ quote }},
+            case
+                when length({{ scientific_whole(trimmed(text)) }}) > 26 then ' has more than 26 digits before the point'
+                else ' has more than 12 places, as a number held in binary has; send it as a decimal or as text'
+            end
+        )
+    end
+{%- endmacro %}
+
 -- True where every `property=value|value` pair of the filter holds.
 {% macro meter_filter(meter) %}
     {%- if not meter.filter -%} true {%- else -%}
@@ -221,6 +337,7 @@
 {% endmacro %}
 {% macro meter_value_integer(meter) %}{{ property_column(meter.value_property) if meter.value_property and property_type(meter, meter.value_property) == 'bigint' else 'null' }}{% endmacro %}
 {% macro meter_is_numeric(meter) %}{{ 'true' if meter.aggregation not in ('count', 'unique_count') else 'false' }}{% endmacro %}
+{% macro meter_value_name(meter) %}{{ sql_text(meter.value_property or '') }}{% endmacro %}
 {% macro meter_needs_value(meter) %}{{ 'true' if meter.aggregation != 'count' else 'false' }}{% endmacro %}
 {% macro meter_increment(meter) %}{{ 'cast(' ~ sql_text(meter.rounding_increment) ~ ' as ' ~ quantity_type() ~ ')' if meter.rounding_increment else 'null' }}{% endmacro %}
 {% macro meter_minimum(meter) %}{{ 'cast(' ~ sql_text(meter.minimum_quantity) ~ ' as ' ~ quantity_type() ~ ')' if meter.minimum_quantity else 'null' }}{% endmacro %}

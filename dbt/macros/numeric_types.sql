@@ -57,8 +57,7 @@
             then {{ as_quantity('try_cast(' ~ text ~ ' as decimal(18, 6))') }}
         when regexp_full_match({{ text }}, '[+-]?[0-9]{1,26}(\.[0-9]{1,12}0*)?')
             then try_cast({{ text }} as {{ quantity_type() }})
-        when regexp_full_match({{ text }}, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?')
-            then {{ scientific_quantity(text) }}
+        when {{ is_number(text) }} then {{ scientific_quantity(trimmed(text)) }}
     end
 {% endmacro %}
 
@@ -67,11 +66,11 @@
     case
         when regexp_extract({{ text }}, '^[+-]?[0-9]{1,26}([.][0-9]{1,12}0*)?', 0) = {{ text }}
             then try_cast({{ text }} as {{ quantity_type() }})
-        when {{ is_number(text) }} then {{ scientific_quantity(text) }}
+        when {{ is_number(text) }} then {{ scientific_quantity(trimmed(text)) }}
     end
 {% endmacro %}
 
--- 4.0E-7, 1e3, 0012.5000000000000: shifted by text, so that nothing is rounded on the way.
+-- 4.0E-7, 1e3, .5, 0012.5000000000000: shifted by text, so that nothing is rounded on the way.
 {% macro scientific_quantity(text) %}
     case
         when length({{ scientific_whole(text) }}) <= 26 and length({{ scientific_fraction(text) }}) <= 12
@@ -84,13 +83,28 @@
     end
 {% endmacro %}
 
-{% macro scientific_exponent(text) %}coalesce(try_cast(nullif(regexp_extract({{ text }}, '[eE]([+-]?[0-9]+)$', 1), '') as integer), 0){% endmacro %}
-{% macro scientific_digits(text) %}(repeat('0', 400) || regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1) || regexp_extract({{ text }}, '^[+-]?[0-9]+[.]([0-9]+)', 1) || repeat('0', 400)){% endmacro %}
-{% macro scientific_point(text) %}(400 + length(regexp_extract({{ text }}, '^[+-]?([0-9]+)', 1)) + greatest(least({{ scientific_exponent(text) }}, 399), -399)){% endmacro %}
+-- One of ten digits and more is beyond everything, as 399 is.
+{% macro scientific_exponent(text) %}
+    coalesce(
+        try_cast(nullif(regexp_extract({{ text }}, '[eE]([+-]?[0-9]{1,9})$', 1), '') as integer),
+        case
+            when regexp_extract({{ text }}, '[eE](-)', 1) <> '' then -399
+            when regexp_extract({{ text }}, '([eE])', 1) <> '' then 399
+        end,
+        0
+    )
+{% endmacro %}
+{% macro scientific_digits(text) %}(repeat('0', 400) || regexp_extract({{ text }}, '^[+-]?([0-9]*)', 1) || regexp_extract({{ text }}, '^[+-]?[0-9]*[.]([0-9]+)', 1) || repeat('0', 400)){% endmacro %}
+{% macro scientific_point(text) %}(400 + length(regexp_extract({{ text }}, '^[+-]?([0-9]*)', 1)) + greatest(least({{ scientific_exponent(text) }}, 399), -399)){% endmacro %}
 {% macro scientific_whole(text) %}trim(leading '0' from substr({{ scientific_digits(text) }}, 1, {{ scientific_point(text) }})){% endmacro %}
 {% macro scientific_fraction(text) %}trim(trailing '0' from substr({{ scientific_digits(text) }}, {{ scientific_point(text) }} + 1)){% endmacro %}
 
 -- A text that reads as a number, whether or not it can be held exactly.
 {% macro is_number(text) %}{{ adapter.dispatch('is_number', 'meterhouse')(text) }}{% endmacro %}
-{% macro duckdb__is_number(text) %}regexp_full_match({{ text }}, '[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?'){% endmacro %}
-{% macro spark__is_number(text) %}({{ text }} <> '' and regexp_extract({{ text }}, '^[+-]?[0-9]+([.][0-9]*)?([eE][+-]?[0-9]+)?', 0) = {{ text }}){% endmacro %}
+{% macro number_pattern() %}{{ return('[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?') }}{% endmacro %}
+{% macro duckdb__is_number(text) %}regexp_full_match({{ trimmed(text) }}, '{{ number_pattern() }}'){% endmacro %}
+{% macro spark__is_number(text) %}({{ trimmed(text) }} <> '' and regexp_extract({{ trimmed(text) }}, '^{{ number_pattern() }}', 0) = {{ trimmed(text) }}){% endmacro %}
+
+-- Without the space around it, which is no part of a number: the same characters that ingestion
+-- takes from the fields of a CSV file (SPACE in times.py).
+{% macro trimmed(text) %}trim(both {{ sql_text(' \t\n\r\x0b\x0c\x85\u00a0\u2007\u202f\u3000\ufeff') }} from {{ text }}){% endmacro %}

@@ -1,5 +1,6 @@
 -- What a slice is metered by; its day is metered anew when this is another. A band of the local
--- time depends on the zone too, which is the same in all of a slice.
+-- time depends on the zone too, which is the same in all of a slice; and which of several events
+-- has their id may change for a day.
 {% macro metered_by(instant) -%}
     concat_ws(
         '',
@@ -7,9 +8,30 @@
         case
             when event_types.has_time_bands then concat_ws('', '|', {{ zone_at(instant) }})
             else ''
-        end
+        end,
+        case when day_repeats.repeats_hash is null then '' else '|' || day_repeats.repeats_hash end
     )
 {%- endmacro %}
+
+-- Query of the days with events that say something new under the id of an earlier one; the hash
+-- changes when another one has the id.
+{% macro repeats_by_day(repeats) %}
+    select
+        event_date,
+        md5({{ joined_text('repeat_text', 'repeat_text') }}) as repeats_hash
+
+    from (
+        select
+            event_date,
+            concat_ws(
+                '|', cast(file_id as string), cast(position as string),
+                case when repeat_state = 'conflicting_duplicate' then 'left out' end
+            ) as repeat_text
+        from {{ repeats }}
+        where has_new_content and not is_first
+    ) as described
+    group by event_date
+{% endmacro %}
 
 -- The local day of an instant, by the two that its UTC day has.
 {% macro local_day_of(instant) -%}

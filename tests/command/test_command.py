@@ -257,3 +257,26 @@ def test_processes_may_be_the_first_of_an_installation_at_once(tmp_path: Path) -
     for process in processes:
         process.communicate()
     assert said == [["ready", *10 * "0"]] * 3
+
+
+def test_a_load_goes_by_the_sources_of_the_price_book(tmp_path: Path) -> None:
+    """Half past midnight in Berlin on 1 February is usage of January in UTC.
+
+    A wrong zone stops a load, as nothing could take it back.
+    """
+    world = tiny()
+    world.event("a", "2", at="2026-02-01 00:30", source="berlin")
+    installation = prepare(tmp_path, world)
+    sources = installation.pricing / "sources.csv"
+    sources.write_text("source,timezone\nberlin,Europe/Berln\n")
+    refused = run(installation, "ingest")
+    assert refused.code == 1, refused
+    assert "sources.csv, row 2, column timezone: 'Europe/Berln'" in refused.error
+    sources.write_text("source,timezone\nberlin,Europe/Berlin\n")
+    billed = run(installation, "bill", "--period", "2026-01")
+    assert billed.code == 0, billed
+    (invoice,) = installation.rows(
+        "select net_amount from marts.fct_invoices where customer_id = 'a'"
+    )
+    # 3 under two ids, and 2.
+    assert invoice["net_amount"] == Decimal("12.00")

@@ -102,13 +102,117 @@ def shared_world() -> Scenario:
 
     _sold(scenario, "credit")
     scenario.event("credit", "-5")
+
+    _sold(scenario, "mended")
+    # Sent whole on another day, then wrongly again, then both of these again.
+    for file, quantity, day in (
+        ("b", '"abc"', "10"),
+        ("c", "5", "12"),
+        ("d", "7", "12"),
+        ("e", "5.0", "12"),
+        ("f", '"abc"', "10"),
+        ("g", "7", "12"),
+    ):
+        at = f"2026-01-{day}T12:00:00Z"
+        scenario.event("mended", quantity, at=at, event_id="mended-late", file=file)
+    for event_id, quantities in {
+        "mended-never": ('"uvw"', '"xyz"', '"xyz"'),
+        "mended-withdrawn": ('"abc"', "100"),
+        "mended-never-withdrawn": ('"abc"', '"xyz"'),
+        "mended-in-vain": ("40", '"abc"'),
+    }.items():
+        for file, quantity in zip("bcd", quantities, strict=False):
+            scenario.event("mended", quantity, event_id=event_id, file=file)
+        if event_id.endswith("withdrawn"):
+            scenario.void(event_id)
+
+    _sold(scenario, "numbers")
+    for quantity in NUMBERS:
+        scenario.event("numbers", quantity)
+    scenario.event("numbers", '"1"', data={"quantity ": "9", "note": " 5 "})
+    for number, quantity in enumerate(UNUSABLE):
+        scenario.event("numbers", quantity, event_id=f"numbers-{number}")
     return scenario
+
+
+# Together 1006.250000625 and the 1 of the event beside them.
+NUMBERS = (
+    ".5",
+    '".25"',
+    "+1",
+    "5.",
+    '" 1e3 "',
+    '"6.25E-07"',
+    '"\\u00a0-.5\\t"',
+)
+# Each with what is said of it.
+UNUSABLE = {
+    '"1 000"': "quantity: '1 000' is no number",
+    '"1,5"': "quantity: '1,5' is no number",
+    '"e5"': "quantity: 'e5' is no number",
+    '"  "': "quantity: '  ' is no number",
+    "true": "quantity: 'true' is no number",
+    '""': "missing or empty: quantity",
+    "0.30000000000000004": (
+        "quantity: '0.30000000000000004' has more than 12 places, as a number held in binary"
+        " has; send it as a decimal or as text"
+    ),
+    "1e26": "quantity: '1e26' has more than 26 digits before the point",
+    '"1e99999999999"': "quantity: '1e99999999999' has more than 26 digits before the point",
+}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     folder = tmp_path_factory.mktemp("decisions")
     return build(folder, shared_world(), dbt_folder=dbt_folder, period="2026-01")
+
+
+MENDED = {
+    "mended-late": [
+        ("rejected", "quantity: 'abc' is no number", True),
+        ("conflicting_duplicate", None, False),
+        ("duplicate", None, False),
+        ("duplicate", None, False),
+        ("conflicting_duplicate", None, False),
+    ],
+    "mended-never": [
+        ("rejected", "quantity: 'uvw' is no number", False),
+        ("rejected", "quantity: 'xyz' is no number", False),
+        ("duplicate", None, False),
+    ],
+    "mended-withdrawn": [
+        ("rejected", "quantity: 'abc' is no number", True),
+        ("voided", None, False),
+    ],
+    # Otherwise nobody could say that nothing will come of it.
+    "mended-never-withdrawn": [("voided", None, False), ("voided", None, False)],
+    "mended-in-vain": [("conflicting_duplicate", None, False)],
+}
+
+
+@pytest.mark.parametrize("event_id", MENDED)
+def test_the_first_that_is_not_rejected_takes_the_id(
+    world: Installation, event_id: str
+) -> None:
+    """What was sent again whole would not be billed, or a copy of it twice."""
+    rows = world.rows(
+        "select fate, detail, is_mended from marts.fct_event_exceptions"
+        " where event_id = ? order by source_file",
+        [event_id],
+    )
+    assert [tuple(row.values()) for row in rows] == MENDED[event_id]
+
+
+def test_what_is_rejected_names_property_value_and_customer(world: Installation) -> None:
+    """Nobody could mend, or ask for, what is not billed."""
+    rows = world.rows(
+        "select detail, subject, customer_id from marts.fct_event_exceptions"
+        " where event_id like 'numbers-%' and fate = 'rejected' order by event_id"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        (detail, "numbers", "numbers") for detail in UNUSABLE.values()
+    ]
 
 
 FATES = {
@@ -155,6 +259,9 @@ LINES = {
     "sender": [("5", "5")],
     # Owed once, at the price in force when the month starts.
     "fee": [("1", "10")],
+    # 5 sent again whole, and 40 that was whole from the start.
+    "mended": [("45", "45")],
+    "numbers": [("1007.250000625", "1007.25")],
 }
 
 

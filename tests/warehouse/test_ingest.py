@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.lib.ingest import IngestReport, ingest_landing, new_files
+from dagster_project.lib.ingest import IngestReport, TimeRule, ingest_landing, new_files
 
 LOADED_AT = datetime(2026, 2, 1, tzinfo=UTC)
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,8 +47,8 @@ class Warehouse:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.connection.execute(f"copy ({query}) to '{path}' (format parquet {options})")
 
-    def ingest(self, loaded_at: datetime = LOADED_AT) -> IngestReport:
-        report = ingest_landing(self.connection, self.landing, loaded_at)
+    def ingest(self, loaded_at: datetime = LOADED_AT, *rules: TimeRule) -> IngestReport:
+        report = ingest_landing(self.connection, self.landing, loaded_at, time_rules=rules)
         unequal = self.rows(
             "select source_file from raw.load_files where file_kind = 'usage'"
             " and record_count <> event_count + rejected_count"
@@ -264,6 +264,15 @@ def test_a_missing_attribute_is_named(
         ("2026-02-02T00:00:00Z", "2026-02-02 00:00:00"),
         ("2026-02-02T00:00:00.000001Z", "future_time"),
         ("9999-12-31T00:00:00Z", "future_time"),
+        (" 2026-01-15T10:00:00Z\u00a0", "2026-01-15 10:00:00"),
+        ("2026-01-15 10:00", "2026-01-15 10:00:00"),
+        ("2026-01-15T10:00+0100", "2026-01-15 09:00:00"),
+        ("2026-01-15 10:00:00.5 UTC", "2026-01-15 10:00:00.5"),
+        ("2026-01-15 10:00:00 +01", "2026-01-15 09:00:00"),
+        # A leap second ends its minute, so it stays in its month.
+        ("2016-12-31T23:59:60Z", "2016-12-31 23:59:59.999999"),
+        ("2017-01-01T01:59:60.25+02:00", "2016-12-31 23:59:59.999999"),
+        ("2017-01-01T00:59:60Z", "invalid_time"),
         ("2026-01-15", "invalid_time"),
         ("2026-02-30T00:00:00Z", "invalid_time"),
         ("2026-01-15T24:00:00Z", "invalid_time"),
@@ -287,6 +296,206 @@ def test_time_is_an_rfc_3339_instant(warehouse: Warehouse, text: str, expected: 
         " union all select reason from raw.rejected_records"
     )
     assert results == [(expected,), (expected,)]
+
+
+def test_space_around_a_field_is_no_part_of_it(warehouse: Warehouse) -> None:
+    """A month of readings written as ` 1 ` would be rejected, or billed to nobody."""
+    header = " id , source ,\u00a0type,subject\t, time , n , model \n"
+    row = ' 1 ,api, call\u00a0,\tsub_1," 2026-01-15T10:00:00Z", 5 ,\u3000large one  \n'
+    warehouse.write("usage/a.csv", header + row + "2,api,call,s,2026-01-15T10:00:00Z, ,\n")
+    warehouse.write("usage/b.ndjson", event("1", '{"n": "5.0", "model": "large one"}'))
+    # A text of JSON is as it is written, but for the time.
+    text = event("3", '{"model": " large one "}', time=" 2026-01-15T10:00:00Z")
+    warehouse.write("usage/c.ndjson", text)
+    warehouse.write("accounts/subjects.csv", "subject ,subscription_id\n\u00a0a\t, b c \n")
+    warehouse.write(
+        "corrections/x.csv", "correction_id,source,event_id,action\nk1,api , 1 ,void\n"
+    )
+    warehouse.ingest()
+    assert warehouse.rejected() == []
+    assert warehouse.ids() == ["1", "2", "1", "3"]
+    assert warehouse.data()[:2] == [
+        {"n": "5", "model": "large one"},
+        {"n": None, "model": None},
+    ]
+    assert warehouse.data()[3] == {"model": " large one "}
+    assert warehouse.rows(
+        "select distinct event_type, subject, event_at::varchar from raw.usage_events"
+        " where event_id = '1'"
+    ) == [("call", "sub_1", "2026-01-15 10:00:00")]
+    assert warehouse.rows("select is_conflict from raw.repeated_events") == [(False,)]
+    assert warehouse.rows("select subject, subscription_id from raw.subjects") == [
+        ("a", "b c")
+    ]
+    assert warehouse.rows("select source, event_id from raw.corrections") == [("api", "1")]
+
+
+def test_numbers_that_leave_out_a_digit_are_read(warehouse: Warehouse) -> None:
+    data = '{"a": .5, "b": -.5, "c": 5., "d": +5, "e": +.5e1, "t": "x: .5, +5"}'
+    warehouse.write("usage/a.ndjson", event("1", data))
+    warehouse.write("usage/b.json", f"[{event('2', data)}, {event('3')}]")
+    quoted = data.replace('"', '""')
+    row = f'4,api,call,sub_1,2026-01-15T10:00:00Z,"{quoted}"\n'
+    warehouse.write("usage/c.csv", "id,source,type,subject,time,data\n" + row)
+    plain = '{"e": 5.0, "d": "5", "c": 5, "b": -5e-1, "a": "0.50", "t": "x: .5, +5"}'
+    warehouse.write("usage/d.ndjson", event("1", plain))
+    warehouse.ingest()
+    read = {"a": ".5", "b": "-.5", "c": "5.", "d": "+5", "e": "+.5e1", "t": "x: .5, +5"}
+    assert warehouse.data()[0] == read
+    assert warehouse.data()[-2] == read
+    assert warehouse.rows(
+        "select event_id, is_conflict from raw.repeated_events order by event_id"
+    ) == [("1", False)]
+
+
+def test_what_is_rejected_says_why_and_whose_it_is(warehouse: Warehouse) -> None:
+    """Nobody could be asked for the usage, and nobody could mend it."""
+    lines = [
+        event("1", time="15/01/2026"),
+        event("2", time="2026-03-01T00:00:00Z"),
+        event("3", time="1969-12-31T23:59:59Z"),
+        event("4", '{"n": 1, "m": [2]}'),
+        event("5", '{"n": 1, "m": 1, "n": 2}'),
+        event("6", source=""),
+        event("7")[:-1],
+        event("8", '{"n": 1}')[:-1] + ', "type": "y"}',
+    ]
+    warehouse.write("usage/a.ndjson", "\n".join(lines))
+    warehouse.ingest()
+    assert warehouse.rows(
+        "select detail, event_id, subject, event_at::varchar from raw.rejected_records"
+        " order by position"
+    ) == [
+        ("time: '15/01/2026' is no RFC 3339 instant", "1", "sub_1", None),
+        (
+            "time: '2026-03-01T00:00:00Z' is more than a day later than the load",
+            "2",
+            "sub_1",
+            "2026-03-01 00:00:00",
+        ),
+        (
+            "time: '1969-12-31T23:59:59Z' is not within 1970 to 9999",
+            "3",
+            "sub_1",
+            "1969-12-31 23:59:59",
+        ),
+        ("data is not flat: m", "4", "sub_1", "2026-01-15 10:00:00"),
+        ("duplicate key in data: n", "5", "sub_1", "2026-01-15 10:00:00"),
+        ("missing or empty: source", "6", "sub_1", "2026-01-15 10:00:00"),
+        ("not a JSON object", None, None, None),
+        ("duplicate key: type", "8", "sub_1", "2026-01-15 10:00:00"),
+    ]
+
+
+# Rows of sources.csv: source, path_pattern, timezone, time_format.
+LONDON = ("", "london/**", "Europe/London", "")
+GERMAN = ("meter", "", "Europe/Berlin", "%d.%m.%Y %H:%M")
+EPOCH = ("", "london/epoch-*.csv", "", "epoch_ms")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "time", "expected"),
+    [
+        ("london/a.csv", "api", "2025-10-12 00:30", "2025-10-11 23:30:00"),
+        ("london/a/b.csv", "api", "2025-12-12T00:30:00", "2025-12-12 00:30:00"),
+        ("london/a.csv", "api", "2025-10-12T00:30:00Z", "2025-10-12 00:30:00"),
+        ("london/a.csv", "api", "2025-10-12T00:30:00+02:00", "2025-10-11 22:30:00"),
+        # Shown twice: the second. Left out: as much later as the clock is put forward.
+        ("london/a.csv", "api", "2025-10-26 01:30", "2025-10-26 01:30:00"),
+        ("london/a.csv", "api", "2025-03-30 01:30", "2025-03-30 01:30:00"),
+        ("paris/a.csv", "api", "2025-10-12 00:30", "2025-10-12 00:30:00"),
+        # A source goes before a path, and the longer pattern before the shorter.
+        ("london/a.csv", "meter", "12.10.2025 00:30", "2025-10-11 22:30:00"),
+        ("b.csv", "meter", " 1.2.2025 0:30 ", "2025-01-31 23:30:00"),
+        ("b.csv", "meter", "2025-10-12T00:30:00Z", "not of the format %d.%m.%Y %H:%M"),
+        ("b.csv", "meter", "30.02.2025 00:30", "not of the format %d.%m.%Y %H:%M"),
+        ("london/epoch-1.csv", "api", "1760229000123", "2025-10-12 00:30:00.123"),
+        ("london/epoch-1.csv", "api", "1760229000123.25", "2025-10-12 00:30:00.12325"),
+        ("london/epoch-1.csv", "api", "1.760229e12", "2025-10-12 00:30:00"),
+        ("london/epoch-1.csv", "api", "2025-10-12T00:30:00Z", "not of the format epoch_ms"),
+        ("london/epoch-1.csv", "api", "9" * 20, "not of the format epoch_ms"),
+    ],
+)
+def test_a_source_has_its_zone_and_its_format(
+    warehouse: Warehouse, name: str, source: str, time: str, expected: str
+) -> None:
+    """Usage on a local clock would be billed in the wrong hour, or not at all."""
+    rules = [
+        TimeRule(of_source, timezone, time_format, path)
+        for of_source, path, timezone, time_format in (LONDON, GERMAN, EPOCH)
+    ]
+    warehouse.write(f"usage/{name}", f"id,source,type,subject,time\n1,{source},t,s,{time}\n")
+    lines = name.replace(".csv", ".csv.ndjson").replace("london/epoch", "london/x/epoch")
+    if "epoch" not in name:
+        warehouse.write(f"usage/{lines}", event("2", source=source, time=time))
+    warehouse.ingest(LOADED_AT, *rules)
+    found = warehouse.rows(
+        "select event_at::varchar from raw.usage_events"
+        " union all select detail[-length($$" + expected + "$$):] from raw.rejected_records"
+    )
+    assert set(found) == {(expected,)}
+
+
+def test_times_of_parquet_come_in_every_type(warehouse: Warehouse) -> None:
+    start = "'api' as source, 'call' as type, 'sub_1' as subject"
+    times = {
+        "a": "date '2026-01-15'",
+        "b": "timestamp_ns '2026-01-15 00:00:00.123456789'",
+        "c": "timestamp_ms '2026-01-15 00:00:00.123'",
+        "d": "timestamp_s '2026-01-15 00:00:00'",
+        "e": "timestamptz '2026-01-15 00:00:00+05'",
+        "f": "1768431600",
+        "g": "date 'infinity'",
+    }
+    for name, time in times.items():
+        warehouse.parquet(
+            f"usage/{name}.parquet", f"select '{name}' as id, {start}, {time} as time"
+        )
+        warehouse.parquet(
+            f"usage/berlin/{name}.parquet", f"select 'B{name}' as id, {start}, {time} as time"
+        )
+    rules = [
+        TimeRule("api", "Europe/Berlin", "", "berlin/*"),
+        TimeRule("", "", "epoch_s", "**/f.parquet"),
+    ]
+    warehouse.ingest(LOADED_AT, *rules)
+    assert dict(
+        warehouse.rows("select event_id, event_at::varchar from raw.usage_events")
+    ) == {
+        "a": "2026-01-15 00:00:00",
+        "Ba": "2026-01-14 23:00:00",
+        "b": "2026-01-15 00:00:00.123456",
+        "Bb": "2026-01-14 23:00:00.123456",
+        "c": "2026-01-15 00:00:00.123",
+        "Bc": "2026-01-14 23:00:00.123",
+        "d": "2026-01-15 00:00:00",
+        "Bd": "2026-01-14 23:00:00",
+        # An instant has its zone.
+        "e": "2026-01-14 19:00:00",
+        "Be": "2026-01-14 19:00:00",
+        "f": "2026-01-14 23:00:00",
+    }
+    # The rule of the source goes before that of the file.
+    assert [reason for _, reason in warehouse.rejected()] == ["invalid_time"] * 3
+
+
+def test_a_changed_rule_holds_for_what_is_loaded_from_then_on(warehouse: Warehouse) -> None:
+    """What is loaded is never moved, and who has an id does not depend on the rule."""
+    warehouse.write("usage/a.ndjson", event("1", time="2026-01-15 10:00"))
+    warehouse.ingest()
+    warehouse.write("usage/b.ndjson", event("1", time="2026-01-15 10:00"))
+    warehouse.write("usage/c.ndjson", event("2", time="2026-01-15 10:00"))
+    warehouse.ingest(LOADED_AT, TimeRule("", "Europe/Berlin", ""))
+    assert warehouse.rows(
+        "select event_id, event_at::varchar from raw.usage_events order by file_id"
+    ) == [
+        ("1", "2026-01-15 10:00:00"),
+        ("1", "2026-01-15 09:00:00"),
+        ("2", "2026-01-15 09:00:00"),
+    ]
+    assert warehouse.rows("select file_id, is_conflict from raw.repeated_events") == [
+        (2, True)
+    ]
 
 
 def test_numeric_attributes_become_text_and_absent_data_is_empty(warehouse: Warehouse) -> None:
@@ -657,7 +866,11 @@ def test_repeats_of_an_older_warehouse_are_given_their_content(warehouse: Wareho
     warehouse.ingest()
     query = "select * from raw.repeated_events"
     before = warehouse.rows(query)
-    assert before[0][4:8] + before[0][9:] == ("api", "1", "call", "sub_1", '{"n":2}')
+    assert before[0][4:8] + before[0][9:10] == ("api", "1", "call", "sub_1", '{"n":2}')
+    assert before[0][10:] == (1, 2, 1, 1, "call", '{"n":1}')
+    warehouse.connection.execute("alter table raw.repeated_events drop column first_data")
+    warehouse.ingest()
+    assert warehouse.rows(query) == before
     for column in ("source", "event_id", "event_type", "subject", "event_at", "data"):
         warehouse.connection.execute(f"alter table raw.repeated_events drop column {column}")
     warehouse.ingest()

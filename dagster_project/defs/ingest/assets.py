@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
 from dagster_project.lib.price_book import UnsoundPriceBookError, refuse_unsound
 from dagster_project.lib.price_book.files import TABLE_ENDINGS
+from dagster_project.lib.price_book.sources import UnsoundSourcesError, read_time_rules
 from dagster_project.lib.warehouse import count_rows
 
 _RAW_TABLES = {
@@ -36,6 +37,8 @@ _RAW_TABLES = {
             group_name="ingest",
             kinds={"python", "duckdb"},
             owners=OWNERS,
+            # Whose sources.csv says how times are read.
+            deps=["price_book"],
         )
         for table, description in _RAW_TABLES.items()
     ],
@@ -46,8 +49,18 @@ def landed_files(
 ) -> Iterator[dg.MaterializeResult]:
     """Load every file that landed and is not in the ledger, in one transaction."""
     settings.landing_dir.mkdir(parents=True, exist_ok=True)
+    # As this run has checked it, or as it stands where the run loads alone.
+    is_checked = any(node.name == "price_book" for node in context.job_def.nodes)
+    book = settings.checked_book_dir if is_checked else settings.pricing_dir
+    try:
+        time_rules = read_time_rules(book)
+    except UnsoundSourcesError as unsound:
+        raise dg.Failure(description=str(unsound), allow_retries=False) from None
     report = warehouse.ingest(
-        settings.landing_dir, datetime.now(UTC).replace(tzinfo=None), context.log.info
+        settings.landing_dir,
+        datetime.now(UTC).replace(tzinfo=None),
+        context.log.info,
+        time_rules,
     )
     with warehouse.get_connection() as connection:
         row_counts = {table: count_rows(connection, "raw", table) for table in _RAW_TABLES}

@@ -6,8 +6,8 @@ import contextlib
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,13 +33,14 @@ from dagster_project.lib.ingest.raw_tables import (
     EVENT_COLUMNS,
     EVENT_CONTENT,
     EVENT_HASH,
+    REJECTED_CONTENT,
     add_property_columns,
     create_raw_tables,
     property_column,
     property_columns,
     unread_columns,
 )
-from dagster_project.lib.ingest.repeats import insert_repeats
+from dagster_project.lib.ingest.repeats import insert_repeats, renew_repeats
 from dagster_project.lib.ingest.staging import (
     TEMPORARY_PREFIX,
     StagedTable,
@@ -47,10 +48,12 @@ from dagster_project.lib.ingest.staging import (
     batches,
     short_error,
 )
+from dagster_project.lib.ingest.times import TimeRule, rules_of_file
 from dagster_project.lib.sql_text import identifier
 
 FOLDER_PREFIX = ".meterhouse-ingest-"
-REJECT_COLUMNS = "load_id, file_id, position, reason, detail, raw_text"
+REJECT_CONTENT = ", ".join(REJECTED_CONTENT)
+REJECT_COLUMNS = f"load_id, file_id, position, reason, detail, raw_text, {REJECT_CONTENT}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def ingest_landing(
     loaded_at: datetime,
     report: Callable[[str], None] = lambda _message: None,
     earlier_events: str | None = None,
+    time_rules: Sequence[TimeRule] = (),
 ) -> IngestReport:
     """Load every new file of the landing directory in one transaction.
 
@@ -112,6 +116,7 @@ def ingest_landing(
         report: is told, in a short sentence, what is being done.
         earlier_events: SQL of the events of earlier loads, when they are kept elsewhere; the
             ones whose hash comes again are copied into `raw.usage_events` to be compared.
+        time_rules: how the times of sources and files are read; see price_book/sources.py.
 
     Raises:
         Anything `report` raises, and engine errors; the warehouse is then as before.
@@ -120,11 +125,12 @@ def ingest_landing(
         loaded_at = loaded_at.astimezone(UTC).replace(tzinfo=None)
     connection.execute("set TimeZone = 'UTC'")
     create_raw_tables(connection)
+    renew_repeats(connection)
     folder = make_folder(connection)
     keeps_order = setting(connection, "preserve_insertion_order")
     try:
         connection.execute("set preserve_insertion_order = true")
-        return run(connection, landing, loaded_at, report, folder, earlier_events)
+        return run(connection, landing, loaded_at, report, folder, earlier_events, time_rules)
     finally:
         connection.execute(f"set preserve_insertion_order = {keeps_order}")
         drop_temporary_tables(connection)
@@ -170,6 +176,7 @@ def run(
     report: Callable[[str], None],
     folder: Path,
     earlier_events: str | None,
+    time_rules: Sequence[TimeRule],
 ) -> IngestReport:
     """Stage, load and commit; the folder holds links and copies."""
     known = {
@@ -194,13 +201,14 @@ def run(
             check_readable(file)
             if file.format == "parquet":
                 shape, row_counts[name] = parquet_shape(connection, file)
+                shape = replace(shape, times=rules_of_file(time_rules, name))
                 parquet_records_sql(connection, shape, latest)
                 shapes[shape].append(file)
             else:
                 text_files.append(file)
         except UnreadableFileError as error:
             failed[name] = short_error(error)
-    staging = Staging(connection, copies, latest, report)
+    staging = Staging(connection, copies, latest, report, time_rules)
     staging.stage(text_files)
     failed.update(staging.failed)
     groups = [
@@ -313,7 +321,8 @@ def insert_staged(load: Load, table: StagedTable) -> None:
             " on staged.rowid - first_row + 1 >= rejects.before"
         )
         execute(
-            f"insert into raw.rejected_records ({REJECT_COLUMNS})"
+            "insert into raw.rejected_records"
+            " (load_id, file_id, position, reason, detail, raw_text)"
             f" select {load.load_id}, file_id, position, 'malformed', detail, raw_text"
             f" from temp.{rejects} cross join ingest_paths"
         )
@@ -325,7 +334,8 @@ def insert_staged(load: Load, table: StagedTable) -> None:
     )
     execute(
         f"insert into raw.rejected_records ({REJECT_COLUMNS})"
-        f" select {load.load_id}, file_id, {position}, reason, detail, raw_text"
+        f" select {load.load_id}, file_id, {position}, reason, detail, raw_text,"
+        f" {REJECT_CONTENT}"
         f" from {source} where reason <> 'blank'"
     )
 
@@ -377,7 +387,8 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
         return
     load.connection.execute(
         f"insert into raw.rejected_records ({REJECT_COLUMNS})"
-        f" select {load.load_id}, file_id, position, reason, detail, raw_text"
+        f" select {load.load_id}, file_id, position, reason, detail, raw_text,"
+        f" {REJECT_CONTENT}"
         f" from {source} where reason is not null",
         parameters,
     )

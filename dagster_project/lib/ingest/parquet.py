@@ -18,8 +18,8 @@ from dagster_project.lib.ingest.records import (
     checked_data_sql,
     column_records_sql,
     data_problem_sql,
-    time_sql,
 )
+from dagster_project.lib.ingest.times import TimeRules, instant_sql, time_sql
 from dagster_project.lib.sql_text import identifier, quoted
 
 EXACT_IN_JSON = {
@@ -44,6 +44,7 @@ class ParquetShape:
     """Column names and types in file order: files that share them are read together."""
 
     columns: tuple[tuple[str, str], ...]
+    times: TimeRules = ()
 
 
 def parquet_shape(
@@ -221,12 +222,12 @@ def parquet_records_sql(
         name: text_of(names[name], kinds[name]) if name in names else "null::varchar"
         for name in ATTRIBUTES
     }
-    is_instant = kinds.get("time", "").startswith("TIMESTAMP")
-    event_at = time_sql("time_text")
+    time_kind = kinds.get("time", "")
+    is_instant = time_kind.startswith("TIMESTAMP") or time_kind == "DATE"
+    event_at = time_sql("time_text", shape.times)
     if is_instant:
-        zone = " at time zone 'UTC'" if "ZONE" in kinds["time"] else "::timestamp"
         attributes["time"] = names["time"]
-        event_at = f"(time_text{zone})"
+        event_at = instant_sql("time_text", time_kind, shape.times)
     everything = ", ".join(
         f"{quoted(name)}, {alias if is_nested(kinds[name]) else exact_sql(alias, kinds[name])}"
         for name, alias in names.items()
@@ -240,6 +241,7 @@ def parquet_records_sql(
         f"json_object({everything})::varchar",
         malformed,
         latest,
+        shape.times,
         is_instant,
         {
             property_column(field.name): field.expression

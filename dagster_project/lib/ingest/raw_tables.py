@@ -83,6 +83,17 @@ EVENT_COLUMNS = f"load_id, file_id, position, event_hash, {EVENT_CONTENT}"
 PROPERTY_PREFIX = "data_"
 MOST_PROPERTY_COLUMNS = 32
 
+# `same_` is where the first event of the same content is, which may be the event itself; only
+# then `first_` is what the first event of the id held.
+REPEATED_EVENTS = """
+create table if not exists raw.repeated_events (
+    load_id bigint, file_id bigint, position bigint, is_conflict boolean, source varchar,
+    event_id varchar, event_type varchar, subject varchar, event_at timestamp, data varchar,
+    same_file_id bigint, same_position bigint, first_file_id bigint, first_position bigint,
+    first_type varchar, first_data varchar
+)
+"""
+
 # How texts are compressed is said here, since trying every way on each of them costs more than
 # the rest of a load: many words that come again and again, or long texts that do not.
 EVENT_TABLES = """
@@ -98,10 +109,6 @@ create table if not exists raw.stored_events (
     subject varchar using compression dict_fsst, event_at timestamp,
     data varchar using compression zstd
 );
-create table if not exists raw.repeated_events (
-    load_id bigint, file_id bigint, position bigint, is_conflict boolean, source varchar,
-    event_id varchar, event_type varchar, subject varchar, event_at timestamp, data varchar
-);
 create table if not exists raw.rejected_records (
     load_id bigint, file_id bigint, position bigint, reason varchar, detail varchar,
     raw_text varchar
@@ -116,6 +123,16 @@ create table if not exists raw.event_hash_probes (event_hash ubigint);
 """
 
 
+# What can be read of a record that cannot be used.
+REJECTED_CONTENT = {
+    "source": "varchar",
+    "event_id": "varchar",
+    "event_type": "varchar",
+    "subject": "varchar",
+    "event_at": "timestamp",
+}
+
+
 def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the schema `raw` and its tables where missing; changes no record that exists.
 
@@ -123,6 +140,12 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """
     name_stored_events(connection)
     execute_compressed(connection, EVENT_TABLES)
+    connection.execute(REPEATED_EVENTS)
+    for column, kind in REJECTED_CONTENT.items():
+        # A warehouse may be older than these.
+        connection.execute(
+            f"alter table raw.rejected_records add column if not exists {column} {kind}"
+        )
     connection.execute(usage_events_view(property_columns(connection)))
     for kind, columns in ACCOUNT_COLUMNS.items():
         column_list = ", ".join(f"{column} varchar" for column in columns)
@@ -135,7 +158,6 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(
                 f"alter table raw.{kind} add column if not exists {column} varchar"
             )
-    add_repeated_content(connection)
     renew_event_hashes(connection)
 
 
@@ -240,18 +262,6 @@ def usage_events_view(columns: Iterable[str]) -> str:
         "create or replace view raw.usage_events as"
         f" select * replace ({whole_data_sql(columns)} as data), data as other_data"
         " from raw.stored_events"
-    )
-
-
-def add_repeated_content(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lay the content of repeated events beside them where an older warehouse has none."""
-    described = connection.execute("describe raw.repeated_events").fetchall()
-    if "data" in {name for name, *_ in described}:
-        return
-    connection.execute(
-        f"create or replace table raw.repeated_events as select repeats.*, {EVENT_CONTENT}"
-        " from raw.repeated_events as repeats left join raw.usage_events as events"
-        " on repeats.file_id = events.file_id and repeats.position = events.position"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dagster_project.lib.ingest.times import TimeRules, time_form_sql, time_sql
 from dagster_project.lib.sql_text import quoted
 
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
@@ -17,28 +18,8 @@ STRING = r'"(?:[^"\\]|\\.)*"'
 # each mark that a value can follow: one first character is found faster than one of several.
 INEXACT = r"-?(?:[0-9][0-9.]{15}|[0-9][0-9.]*[eE]|(?i:nan|inf))"
 SUSPICIOUS = (rf":\s*{INEXACT}", rf",\s*(?:[}}\]]|{INEXACT})", rf"\[\s*{INEXACT}")
-NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-PLAIN_TIME = (
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?"
-)
-OFFSET = " ?[+-](?:[01][0-9]|2[0-3]):?(?:[0-5][0-9])?$"
-
-
-def time_sql(text: str) -> str:
-    """RFC 3339 text to a UTC timestamp, null when it is not one.
-
-    The pattern comes first: the engine's cast also takes 'epoch', 'infinity' and bare dates,
-    and drops the offset of a text cast to a timestamp without zone. Capitals are asked for
-    first, since writing all texts in them costs as much as the cast.
-    """
-    return (
-        f"case when regexp_matches({text}, {quoted(PLAIN_TIME + 'Z?$')})"
-        f" then try_cast({text} as timestamp)"
-        f" when regexp_matches(upper({text}), {quoted(PLAIN_TIME + 'Z?$')})"
-        f" then try_cast(upper({text}) as timestamp)"
-        f" when regexp_matches(upper({text}), {quoted(PLAIN_TIME + OFFSET)})"
-        f" then try_cast(upper({text}) as timestamptz) at time zone 'UTC' end"
-    )
+# .5, 5. and +5 too, which are no JSON but leave no doubt.
+NUMBER = r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def is_suspicious_sql(text: str) -> str:
@@ -54,7 +35,7 @@ def exact_text_sql(line: str) -> str:
     written inside a string stays as it is.
     """
     marked = (
-        f"replace(regexp_replace({line}, {quoted(f'({STRING})|(-?[0-9][0-9.eE+-]*)')},"
+        f"replace(regexp_replace({line}, {quoted(f'({STRING})|([+-]?[.]?[0-9][0-9.eE+-]*)')},"
         r" '\1' || chr(1) || '\2' || chr(1), 'g'), chr(1) || chr(1), '')"
     )
     as_strings = (
@@ -69,12 +50,15 @@ def exact_text_sql(line: str) -> str:
     )
 
 
-def problem_sql(event_at: str, latest: str, malformed: str, is_instant: bool = False) -> str:
+def problem_sql(
+    event_at: str, latest: str, malformed: str, time_form: str, is_instant: bool = False
+) -> str:
     """Return a struct (reason, detail), null when the record is usable.
 
-    `malformed` is an expression for the detail of a malformed record, or null. The columns
-    event_id, source, event_type, subject and time_text must be in scope; with `is_instant`
-    the last one is a timestamp and not text.
+    `malformed` is an expression for the detail of a malformed record, or null, `time_form` one
+    for what is said of a time that cannot be read. The columns event_id, source, event_type,
+    subject and time_text must be in scope; with `is_instant` the last one is a timestamp and
+    not text.
     """
     columns = ["event_id", "source", "event_type", "subject", "time_text"]
     missing = " and ".join(f"trim({column}) <> ''" for column in columns[:4])
@@ -98,10 +82,13 @@ def problem_sql(event_at: str, latest: str, malformed: str, is_instant: bool = F
                       'detail': 'missing or empty: ' || concat_ws(', ', {names})}}
             when (year({event_at}) between 1970 and 9999) is not true
                 then {{'reason': 'invalid_time',
-                      'detail': 'time is not an RFC 3339 instant: ' || left(time_text::varchar, 200)}}
+                      'detail': 'time: ' || chr(39) || left(time_text::varchar, 200) || chr(39)
+                          || case when {event_at} is null then {time_form}
+                              else ' is not within 1970 to 9999' end}}
             when {event_at} > {latest}
                 then {{'reason': 'future_time',
-                      'detail': 'time is more than a day later than the load: ' || time_text::varchar}}
+                      'detail': 'time: ' || chr(39) || left(time_text::varchar, 200) || chr(39)
+                          || ' is more than a day later than the load'}}
         end"""
 
 
@@ -122,13 +109,39 @@ def has_repeats_sql(keys: str) -> str:
     )
 
 
+def first_repeated_sql(keys: str) -> str:
+    """The first of the keys that a list names twice, to be told to people."""
+    return f"list_filter({keys}, lambda key: len(list_filter({keys}, lambda other: other = key)) > 1)[1]"
+
+
+def first_nested_sql(document: str) -> str:
+    """The first key of a JSON object whose value is no scalar, null when all are."""
+    return (
+        f"list_filter(list_zip(json_keys({document}), json_extract({document}::json, '$.*')),"
+        " lambda member: left(member[2]::varchar, 1) in ('{', '['))[1][1]"
+    )
+
+
+def valid_sql(strict: str, text: str) -> str:
+    """JSON of a text, null when it is none; `strict` is what is tried first.
+
+    Only what is refused is looked at again for numbers that leave out a digit.
+    """
+    exact = exact_text_sql(text)
+    return (
+        f"case when json_valid({strict}) then {strict}"
+        f" when json_valid({exact}) then {exact} end"
+    )
+
+
 def checked_data_sql(column: str) -> str:
-    """Text column holding a JSON object: the exact text, null when it is not strict JSON."""
-    exact = (
+    """Text column holding a JSON object: the exact text, null when it is not JSON."""
+    strict = (
         f"case when {is_suspicious_sql(column)}"
         f" then {exact_text_sql(column)} else {column} end"
     )
-    return f"case when json_valid({exact}) and json_type({exact}) = 'OBJECT' then {exact} end"
+    exact = valid_sql(strict, column)
+    return f"case when json_type({exact}) = 'OBJECT' then {exact} end"
 
 
 def data_problem_sql(column: str, checked: str, properties: str) -> str:
@@ -136,22 +149,20 @@ def data_problem_sql(column: str, checked: str, properties: str) -> str:
 
     `properties` is a JSON object of the other columns: a key in both is ambiguous.
     """
+    keys = f"json_keys({checked})"
+    shared = f"list_intersect({keys}, json_keys(json_merge_patch('{{}}', {properties})))"
     return f"""
         case
             when coalesce({column}, '') = '' then null
             when {checked} is null then 'data is not a JSON object'
-            when {has_repeats_sql(f"json_keys({checked})")} then 'duplicate key in data'
-            when len(list_filter(
-                json_extract({checked}::json, '$.*'),
-                lambda member: left(member::varchar, 1) in ('{{', '[')
-            )) > 0 then 'data is not flat'
-            when len(list_intersect(
-                json_keys({checked}), json_keys(json_merge_patch('{{}}', {properties}))
-            )) > 0 then 'duplicate key in data'
+            when {has_repeats_sql(keys)} then 'duplicate key in data: ' || {first_repeated_sql(keys)}
+            when {first_nested_sql(checked)} is not null
+                then 'data is not flat: ' || {first_nested_sql(checked)}
+            when len({shared}) > 0 then 'duplicate key in data: ' || {shared}[1]
         end"""
 
 
-def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
+def json_records_sql(lines: str, latest: str, is_marked: bool, rules: TimeRules = ()) -> str:
     """Query of parsed records over a relation (read_path, line), in its order.
 
     Blank lines keep their row with reason 'blank', because positions are counted from rows.
@@ -176,19 +187,17 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
     malformed = rf"""
         case
             when document is null then 'not a JSON object'
-            when {envelope_repeats} then 'duplicate key'
+            when {envelope_repeats} then 'duplicate key: ' || {first_repeated_sql("keys")}
             when {non_scalar} then 'an attribute is not text or number'
             when data_text is null then null
             when len(data_keys) = 0 and json_type(document, '$.data') <> 'OBJECT'
                 then 'data is not an object'
-            when {has_repeats_sql("data_keys")} then 'duplicate key in data'
+            when {has_repeats_sql("data_keys")}
+                then 'duplicate key in data: ' || {first_repeated_sql("data_keys")}
             -- The engine writes what it extracts without spaces.
             when (contains(data_text, ':{{') or contains(data_text, ':['))
-                and len(list_filter(
-                    json_extract(data_text::json, '$.*'),
-                    lambda member: left(member::varchar, 1) in ('{{', '[')
-                )) > 0
-                then 'data is not flat'
+                and {first_nested_sql("data_text")} is not null
+                then 'data is not flat: ' || {first_nested_sql("data_text")}
         end"""
     return f"""
         with lines as (
@@ -209,8 +218,7 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
                 read_path, line, is_blank,
                 case
                     when starts_with(ltrim(exact_line, chr(32) || chr(9) || chr(10) || chr(13)), '{{')
-                        and json_valid(exact_line)
-                        then exact_line
+                        then {valid_sql("exact_line", "line")}
                 end as document
             from lines
         ),
@@ -239,14 +247,14 @@ def json_records_sql(lines: str, latest: str, is_marked: bool) -> str:
                 *,
                 coalesce(data_text, '{{}}') as data,
                 {malformed} as malformed,
-                {time_sql("time_text")} as event_at
+                {time_sql("time_text", rules)} as event_at
             from attributes
         ),
         judged as (
             select
                 *,
                 case when is_blank then {{'reason': 'blank', 'detail': ''}}
-                    else {problem_sql("event_at", latest, "malformed")}
+                    else {problem_sql("event_at", latest, "malformed", time_form_sql(rules))}
                 end as problem
             from timed
         )
@@ -268,13 +276,14 @@ def column_records_sql(
     raw_text: str,
     malformed: str,
     latest: str,
+    rules: TimeRules = (),
     is_instant: bool = False,
     kept: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Query of judged records over a relation whose attributes are columns (CSV, Parquet).
 
     `keys` are columns passed through, `attributes` maps attribute names to text expressions,
-    `event_at` may use the column `time_text`. Data and raw text are null where not needed.
+    `event_at` may use the columns `time_text` and `source`. Data and raw text are null where not needed.
     `kept` maps further columns of the result to their expressions.
     """
     further = "".join(f" {expression} as {column}," for column, expression in kept.items())
@@ -293,7 +302,8 @@ def column_records_sql(
             select *, {event_at} as event_at, {malformed} as malformed from attributes
         ),
         judged as (
-            select *, {problem_sql("event_at", latest, "malformed", is_instant)} as problem
+            select *, {problem_sql("event_at", latest, "malformed", time_form_sql(rules), is_instant)}
+                as problem
             from timed
         )
         select

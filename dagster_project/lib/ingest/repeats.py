@@ -7,9 +7,12 @@ import duckdb
 from dagster_project.lib.ingest.raw_tables import (
     EVENT_COLUMNS,
     EVENT_CONTENT,
+    REPEATED_EVENTS,
     property_columns,
     whole_data_sql,
 )
+from dagster_project.lib.ingest.records import NUMBER
+from dagster_project.lib.sql_text import quoted
 
 PART_COUNT = 8
 
@@ -21,7 +24,9 @@ def insert_repeats(
 
     Hashes only choose candidates, so history is read by one narrow column, and its rows by
     number, which skips what lies between them; identity and content are then compared
-    exactly, content without regard to the order of keys.
+    exactly, content without regard to the order of keys. A repeat names the first event of the
+    same content; one of new content also tells what the first of its id held, so that the
+    models can judge who takes the id (stg_usage__repeats) without reading the history.
 
     Args:
         connection: the warehouse, in the transaction of the load.
@@ -68,44 +73,88 @@ def insert_repeats(
                 select rowid from raw.stored_events where file_id < {first_file_id} and {among}
             )"""
     data = whole_data_sql(property_columns(connection))
+    canonical = canonical_sql("data")
     inserted = execute(
         f"""
-        insert into raw.repeated_events (
-            load_id, file_id, position, is_conflict, {EVENT_CONTENT}
-        )
+        insert into raw.repeated_events by name
         with candidates as (select * replace ({data} as data) from ({events})),
+        written as (
+            select
+                *,
+                min(data) over identity <> max(data) over identity as is_written_otherwise
+            from candidates
+            window identity as (partition by source, event_id)
+        ),
         ranked as (
             select
                 *,
                 row_number() over identity as event_rank,
+                first_value(file_id) over identity as first_file_id,
+                first_value(position) over identity as first_position,
                 first_value(event_type) over identity as first_type,
-                first_value(subject) over identity as first_subject,
-                first_value(event_at) over identity as first_at,
-                first_value(data) over identity as first_data
-            from candidates
-            window identity as (partition by source, event_id order by file_id, position)
+                first_value(data) over identity as first_data,
+                first_value(file_id) over content as same_file_id,
+                first_value(position) over content as same_position
+            from (
+                select *, case when is_written_otherwise then {canonical} end as pairs
+                from written
+            )
+            window
+                identity as (partition by source, event_id order by file_id, position),
+                content as (
+                    partition by source, event_id, event_type, subject, event_at, pairs
+                    order by file_id, position
+                )
         )
         select
-            load_id, file_id, position,
-            event_type <> first_type or subject <> first_subject or event_at <> first_at
-            or case
-                when data = first_data then false
-                else {canonical_sql("data")} <> {canonical_sql("first_data")}
-            end,
-            {EVENT_CONTENT}
-        from ranked
+            load_id, file_id, position, {EVENT_CONTENT},
+            (same_file_id, same_position) <> (first_file_id, first_position) as is_conflict,
+            same_file_id, same_position,
+            case when is_new then first_file_id end as first_file_id,
+            case when is_new then first_position end as first_position,
+            case when is_new then first_type end as first_type,
+            case when is_new then first_data end as first_data
+        from (
+            select *, (same_file_id, same_position) = (file_id, position) as is_new from ranked
+        )
         where event_rank > 1 and file_id >= {first_file_id}
         """
     ).fetchone()
     return int(inserted[0]) if inserted else 0
 
 
+def renew_repeats(connection: duckdb.DuckDBPyConnection) -> None:
+    """Find all repeats again where an older warehouse says less about them."""
+    described = connection.execute("describe raw.repeated_events").fetchall()
+    if {name for name, *_ in described} >= {"data", "first_data"}:
+        return
+    row = connection.execute("select max(file_id) from raw.stored_events").fetchone()
+    connection.execute("begin transaction")
+    connection.execute("drop table raw.repeated_events")
+    connection.execute(REPEATED_EVENTS)
+    insert_repeats(connection, range(1, (row[0] or 0) + 1 if row else 1), None)
+    connection.execute("commit")
+
+
 def canonical_sql(data: str) -> str:
-    """A flat JSON object as sorted pairs: absent is null, 5 is "5" is 5.0."""
+    """A flat JSON object as sorted pairs: absent is null, 5 is "5", 5.0, +5 and 0.5e1."""
     text = f"json_extract_string({data}, '$.*')"
+    whole, fraction, exponent = (
+        f"regexp_extract(pair[2], '{pattern}', 1)"
+        for pattern in ("^[+-]?([0-9]*)", "[.]([0-9]*)", "[eE](.*)$")
+    )
+    # Its digits without zeros around them, and the power of ten of the last one: exact for any
+    # size.
+    digits = f"ltrim({whole} || {fraction}, '0')"
+    power = (
+        f"coalesce(try_cast({exponent} as bigint), 0) - length({fraction})"
+        f" + length({digits}) - length(rtrim({digits}, '0'))"
+    )
+    sign = "case when starts_with(pair[2], '-') then '-' else '' end"
     value = (
-        "case when regexp_matches(pair[2], '^-?[0-9]+[.][0-9]+$')"
-        " then rtrim(rtrim(pair[2], '0'), '.') else pair[2] end"
+        f"case when not regexp_full_match(pair[2], {quoted(NUMBER)}) then pair[2]"
+        f" when {digits} = '' then '0'"
+        f" else {sign} || rtrim({digits}, '0') || 'e' || ({power}) end"
     )
     return (
         f"list_sort(list_transform(list_filter(list_transform("

@@ -11,8 +11,8 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -31,7 +31,13 @@ from dagster_project.lib.ingest.records import (
     column_records_sql,
     data_problem_sql,
     json_records_sql,
+)
+from dagster_project.lib.ingest.times import (
+    TimeRule,
+    TimeRules,
+    rules_of_file,
     time_sql,
+    trimmed_sql,
 )
 from dagster_project.lib.sql_text import identifier, quoted
 
@@ -52,6 +58,7 @@ class Shape:
     compression: str
     header: tuple[str, ...] = ()
     delimiter: str = ","
+    times: TimeRules = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ class Staging:
     folder: Path
     latest: str
     report: Callable[[str], None]
+    time_rules: Sequence[TimeRule] = ()
     tables: list[StagedTable] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     # Of accounts and corrections files, by source file
@@ -82,7 +90,8 @@ class Staging:
         groups: dict[Shape, list[LandedFile]] = defaultdict(list)
         for file in files:
             try:
-                groups[self.shape_of(file)].append(file)
+                times = rules_of_file(self.time_rules, file.source_file)
+                groups[replace(self.shape_of(file), times=times)].append(file)
             except (UnreadableFileError, duckdb.Error, OSError) as error:
                 self.failed.append((file.source_file, short_error(error)))
         for shape, members in groups.items():
@@ -120,10 +129,10 @@ class Staging:
             return
         if shape.format in ("json", "json_array"):
             copy = split_broken_json(self.connection, file, self.folder)
-            shape = Shape("usage", "ndjson", "none")
+            shape = replace(shape, format="ndjson", compression="none")
         else:
             copy = write_cleaned_copy(self.connection, file, self.folder)
-            shape = Shape(shape.kind, shape.format, "none", shape.header, shape.delimiter)
+            shape = replace(shape, compression="none")
         try:
             self.read(shape, {str(copy): file}, SINGLE_LINE_BYTES, is_marked=True)
         finally:
@@ -187,7 +196,7 @@ class Staging:
                     f" compression = '{shape.compression}',"
                     f" maximum_object_size = {GROUP_BYTES if is_marked else 64 << 20}))"
                 )
-            query = json_records_sql(lines, self.latest, is_marked)
+            query = json_records_sql(lines, self.latest, is_marked, shape.times)
             self.add_table(query, sources, shape.kind, paths)
 
     def read_csv(
@@ -211,7 +220,7 @@ class Staging:
         reader = csv_reader(shape, line_bytes, keep_rejects=is_marked)
         columns = {name: f"c{index}" for index, name in enumerate(header)}
         pairs = ", ".join(
-            f"{quoted(name or f'column_{index + 1}')}, nullif(c{index}, '')"
+            f"{quoted(name or f'column_{index + 1}')}, nullif({trimmed_sql(f'c{index}')}, '')"
             for index, name in enumerate(header)
             if name not in (*ATTRIBUTES, "data", "specversion")
         )
@@ -237,12 +246,13 @@ class Staging:
         query = column_records_sql(
             relation,
             "read_path",
-            {name: columns[name] for name in ATTRIBUTES},
-            time_sql("time_text"),
+            {name: trimmed_sql(columns[name]) for name in ATTRIBUTES},
+            time_sql("time_text", shape.times),
             f"({data})::varchar",
             raw_text,
             malformed,
             self.latest,
+            shape.times,
         )
         if is_marked:
             self.connection.execute("drop table if exists temp.ingest_csv_errors")
@@ -362,7 +372,7 @@ def rejected_lines_sql(shape: Shape, line_bytes: int, reason: str, detail: str) 
 def account_sql(shape: Shape, line_bytes: int) -> str:
     """Read an accounts or corrections file as text, empty and absent columns null."""
     columns = ", ".join(
-        f"nullif(trim(c{shape.header.index(column)}), '') as {identifier(column)}"
+        f"nullif({trimmed_sql(f'c{shape.header.index(column)}')}, '') as {identifier(column)}"
         if column in shape.header
         else f"null::varchar as {identifier(column)}"
         for column in ACCOUNT_COLUMNS[shape.kind]

@@ -36,6 +36,7 @@ from dagster_project.lib.price_book.reference import (
     check_seller,
     check_tax_rates,
 )
+from dagster_project.lib.price_book.sources import check_sources
 
 __all__ = [
     "COLUMNS",
@@ -65,6 +66,7 @@ CHECKS: tuple[Callable[[Tables], Iterator[Defect]], ...] = (
     check_discounts,
     check_commitments,
     check_exchange_rates,
+    check_sources,
 )
 
 

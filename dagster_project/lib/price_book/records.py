@@ -57,6 +57,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "currency_code",
     ),
     "exchange_rates.csv": ("from_currency", "to_currency", "rate_date", "rate"),
+    "sources.csv": (),
 }  # fmt: skip
 # Ours, not the contract's: a price book written by its letter has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
@@ -71,6 +72,7 @@ OPTIONAL_FILES = frozenset(
         "dimension_bands.csv",
         "time_bands.csv",
         "holidays.csv",
+        "sources.csv",
     }
 )
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -92,6 +94,7 @@ OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
         "subscription_id", "plan_code", "charge_code", "overage_factor", "tax_category",
         "valid_from", "valid_to",
     ),
+    "sources.csv": ("source", "path_pattern", "timezone", "time_format"),
 }  # fmt: skip
 
 

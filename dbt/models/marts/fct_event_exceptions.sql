@@ -31,6 +31,27 @@ unrated_events as (
 
 ),
 
+repeats as (
+
+    select * from {{ ref('stg_usage__repeats') }}
+
+),
+
+-- Found by hash first, which reads one narrow column of the history.
+sent_again as (
+
+    select distinct
+        source,
+        event_id
+
+    from {{ source('raw', 'usage_events') }}
+    where event_hash in (
+        select {{ event_hash('source', 'event_id') }} from rejected_records
+        where event_id is not null
+    )
+
+),
+
 customers as (
 
     select * from {{ ref('stg_accounts__customers') }}
@@ -63,56 +84,66 @@ subject_customers as (
 exceptions as (
 
     select
-        file_id,
-        position,
-        fate,
-        reason,
-        cast(null as string) as detail,
-        source,
-        event_id,
-        event_type,
-        subject,
-        event_at,
-        data,
+        unrated_events.file_id,
+        unrated_events.position,
+        unrated_events.fate,
+        unrated_events.reason,
+        unrated_events.detail,
+        unrated_events.source,
+        unrated_events.event_id,
+        unrated_events.event_type,
+        unrated_events.subject,
+        unrated_events.event_at,
+        unrated_events.data,
         cast(null as string) as raw_text,
-        false as is_mended
+        coalesce(repeats.repeat_state = 'mended', false) as is_mended
     from unrated_events
+    left join repeats
+        on unrated_events.file_id = repeats.file_id
+        and unrated_events.position = repeats.position
 
     union all
 
     select
-        file_id,
-        position,
-        case when is_conflict then 'conflicting_duplicate' else 'duplicate' end as fate,
+        repeated_events.file_id,
+        repeated_events.position,
+        repeats.repeat_state as fate,
         '' as reason,
         cast(null as string) as detail,
-        source,
-        event_id,
-        event_type,
-        subject,
-        event_at,
-        data,
+        repeated_events.source,
+        repeated_events.event_id,
+        repeated_events.event_type,
+        repeated_events.subject,
+        repeated_events.event_at,
+        repeated_events.data,
         cast(null as string) as raw_text,
         false as is_mended
     from repeated_events
+    inner join repeats
+        on repeated_events.file_id = repeats.file_id
+        and repeated_events.position = repeats.position
+    where not repeats.has_new_content
 
     union all
 
     select
-        file_id,
-        position,
+        rejected_records.file_id,
+        rejected_records.position,
         'rejected' as fate,
-        reason,
-        detail,
-        cast(null as string) as source,
-        cast(null as string) as event_id,
-        cast(null as string) as event_type,
-        cast(null as string) as subject,
-        cast(null as timestamp) as event_at,
+        rejected_records.reason,
+        rejected_records.detail,
+        rejected_records.source,
+        rejected_records.event_id,
+        rejected_records.event_type,
+        rejected_records.subject,
+        rejected_records.event_at,
         cast(null as string) as data,
-        raw_text,
-        false as is_mended
+        rejected_records.raw_text,
+        sent_again.event_id is not null as is_mended
     from rejected_records
+    left join sent_again
+        on rejected_records.source = sent_again.source
+        and rejected_records.event_id = sent_again.event_id
 
 ),
 

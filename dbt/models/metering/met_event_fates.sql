@@ -20,9 +20,10 @@ rejected_records as (
 
 ),
 
-repeated_events as (
+repeats as (
 
-    select * from {{ source('raw', 'repeated_events') }}
+    select * from {{ ref('stg_usage__repeats') }}
+    where not has_new_content
 
 ),
 
@@ -80,11 +81,11 @@ fates as (
         file_id,
         null as event_date,
         null as event_type,
-        case when is_conflict then 'conflicting_duplicate' else 'duplicate' end as fate,
+        repeat_state as fate,
         '' as reason,
         count(*) as record_count
-    from repeated_events
-    group by file_id, is_conflict
+    from repeats
+    group by file_id, repeat_state
 
 )
 

@@ -48,6 +48,7 @@ select
     event_type,
     data,
     event_state,
+    reject_detail,
     taken_slots,
     is_counted,
     meter_code,

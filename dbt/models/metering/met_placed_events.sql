@@ -1,4 +1,4 @@
--- Grain: one row per first-landed event, with what each meter of its type reads from it side by
+-- Grain: one row per landed event that says something new under its id, with what each meter of its type reads from it side by
 -- side (slot 1, 2, ...), its local day and its slice.
 -- A view: the incremental models read from it the days they need, in one pass.
 {{ config(materialized=unstored_events()) }}
@@ -17,7 +17,8 @@ events as (
 
 repeats as (
 
-    select * from {{ source('raw', 'repeated_events') }}
+    select * from {{ ref('stg_usage__repeats') }}
+    where repeat_state in ('duplicate', 'conflicting_duplicate')
 
 ),
 
@@ -47,7 +48,13 @@ cuts as (
 
 excluded as (
 
-    select file_id, position, 'repeated' as exclusion from repeats
+    -- What may have its id by other meters stays, so that no day of it is ever left without a row,
+    -- which could not take the place of those that it had.
+    select
+        file_id,
+        position,
+        case when has_new_content then 'conflicting_duplicate' else 'repeated' end as exclusion
+    from repeats
     union all
     select file_id, position, 'voided' as exclusion from voids
 
@@ -65,88 +72,17 @@ standing as (
     left join excluded
         on events.file_id = excluded.file_id
         and events.position = excluded.position
-    where excluded.exclusion is null or excluded.exclusion = 'voided'
+    where excluded.exclusion is null or excluded.exclusion <> 'repeated'
 
 ),
 
--- What each meter of the event's type reads from it, side by side.
-extracted as (
-
-    select
-        *,
-        {% for slot in slots %}
-        {{ case_of_slot(meters, slot, meter_filter, 'false') }} as is_taken_{{ slot }},
-        cast({{ case_of_slot(meters, slot, meter_value_text, 'null') }} as string) as value_text_{{ slot }},
-        cast({{ case_of_slot(meters, slot, meter_value_integer, 'null') }} as bigint) as value_integer_{{ slot }},
-        {{ case_of_slot(meters, slot, meter_needs_value, 'false') }} as needs_value_{{ slot }},
-        {{ case_of_slot(meters, slot, meter_is_numeric, 'false') }} as is_numeric_{{ slot }},
-        {% endfor %}
-        {% for number in dimension_numbers %}
-        {{ dimension_text(meters, number) }} as dimension_text_{{ number }}{{ ',' if not loop.last }}
-        {% endfor %}
-
-    from standing
-
-),
-
-parsed as (
-
-    select
-        *,
-        {% for slot in slots %}
-        case
-            when is_taken_{{ slot }} and is_numeric_{{ slot }}
-                then coalesce({{ as_quantity('value_integer_' ~ slot) }}, {{ parse_quantity('value_text_' ~ slot) }})
-        end as value_{{ slot }}{{ ',' if not loop.last }}
-        {% endfor %}
-
-    from extracted
-
-),
-
-metered as (
-
-    select
-        *,
-        {% for slot in slots %}
-        is_taken_{{ slot }} and not (
-            needs_value_{{ slot }} and value_integer_{{ slot }} is null and coalesce(value_text_{{ slot }}, '') = ''
-        )
-            as is_metered_{{ slot }}{{ ',' if not loop.last }}
-        {% endfor %}
-
-    from parsed
-
-),
-
-judged as (
-
-    select
-        *,
-        case
-            when exclusion = 'voided' then 'voided'
-            {% for slot in slots %}
-            when is_metered_{{ slot }} and is_numeric_{{ slot }}
-                and (value_{{ slot }} is null or {{ is_beyond_rounding(meters, slot) }})
-                then case
-                    when value_integer_{{ slot }} is not null or {{ is_number('value_text_' ~ slot) }} then 'out_of_range'
-                    else 'invalid_quantity'
-                end
-            {% endfor %}
-            when ({% for slot in slots %}{{ ' or ' if not loop.first }}is_taken_{{ slot }}{% endfor %})
-                and not ({% for slot in slots %}{{ ' or ' if not loop.first }}is_metered_{{ slot }}{% endfor %})
-                then 'invalid_quantity'
-            else 'standing'
-        end as event_state
-
-    from metered
-
-),
+judged as ({{ judged_events(meters, 'standing') }}),
 
 placed as (
 
     select
         judged.*,
+        coalesce(judged.exclusion, judged.reject_reason, 'standing') as event_state,
         {% for slot in slots %}{{ ' || ' if not loop.first }}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{% endfor %}
             as taken_slots,
         {{ local_day_of('judged.event_at') }} as usage_date,
@@ -182,6 +118,7 @@ select
     placed.event_type,
     placed.data,
     placed.event_state,
+    case when placed.exclusion is null then placed.reject_detail end as reject_detail,
     case when placed.event_state = 'standing' then placed.taken_slots else '' end as taken_slots,
     placed.usage_date,
     placed.slice_from_at,

@@ -1,5 +1,6 @@
 -- Grain: one row per UTC day to be metered anew. The state is the metered table itself: days with
--- newer loads, days whose voids differ, days cut differently now, days of changed meters.
+-- newer loads, days whose voids differ, days cut differently now, days of changed meters, days in
+-- which other events have their id now.
 -- Empty on a first build, which meters every day. One model, so that the history is asked once
 -- for all that is metered by day.
 {% set slices = 'metering.met_usage_slices' %}
@@ -8,6 +9,7 @@
 -- depends_on: {{ ref('met_subject_zones') }}
 -- depends_on: {{ ref('met_local_days') }}
 -- depends_on: {{ ref('met_subject_cuts') }}
+-- depends_on: {{ ref('stg_usage__repeats') }}
 -- depends_on: {{ ref('stg_pricing__meters') }}
 -- depends_on: {{ source('raw', 'usage_events') }}
 {% if not execute or not is_built(['met_usage_slices']) %}
@@ -43,6 +45,8 @@ cuts as (
     select * from {{ ref('met_subject_cuts') }}
 
 ),
+
+day_repeats as ({{ repeats_by_day(ref('stg_usage__repeats')) }}),
 
 event_types as (
 
@@ -88,6 +92,8 @@ cut_slices as (
         and slices.event_date = cuts.event_date
     left join event_types
         on slices.event_type = event_types.event_type
+    left join day_repeats
+        on slices.event_date = day_repeats.event_date
 
 )
 
@@ -97,6 +103,10 @@ select event_date
 from void_counts
 group by event_date
 having sum(voided_count) <> sum(metered_count)
+union
+select event_date
+from day_repeats
+where event_date not in (select event_date from {{ slices }})
 union
 select distinct event_date
 from cut_slices

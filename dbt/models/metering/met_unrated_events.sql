@@ -40,6 +40,7 @@ select
     metered_events.position,
     unrated_slices.fate,
     unrated_slices.reason,
+    metered_events.reject_detail as detail,
     metered_events.source,
     metered_events.event_id,
     metered_events.event_type,

@@ -82,7 +82,7 @@ select
     case when not matched.is_ambiguous then matched.term_from_at end as term_from_at,
     case when not matched.is_ambiguous then matched.customer_id end as customer_id,
     case
-        when slices.event_state = 'voided' then 'voided'
+        when slices.event_state in ('voided', 'conflicting_duplicate') then slices.event_state
         when slices.event_state <> 'standing' then 'rejected'
         when slices.meter_code is null then 'unmetered'
         when zones.subject is null then 'unknown_subject'

@@ -29,6 +29,8 @@ slots as (
 
 ),
 
+day_repeats as ({{ repeats_by_day(ref('stg_usage__repeats')) }}),
+
 event_types as (
 
     select distinct event_type, event_type_hash, has_time_bands from {{ ref('stg_pricing__meters') }}
@@ -187,4 +189,6 @@ left join event_types
 -- An equality alone, since a condition beside it makes a nested loop of the join.
 left join zones
     on case when event_types.has_time_bands then aggregated.subject end = zones.subject
+left join day_repeats
+    on aggregated.event_date = day_repeats.event_date
 cross join watermark

@@ -35,10 +35,12 @@ inner join voids
     on events.event_hash = voids.event_hash
     and events.source = voids.source
     and events.event_id = voids.event_id
+-- Withdrawn is what has the id; where nothing has, all that was rejected under it.
 where not exists (
     select 1
-    from {{ source('raw', 'repeated_events') }} as repeats
+    from {{ ref('stg_usage__repeats') }} as repeats
     where
         repeats.file_id = events.file_id
         and repeats.position = events.position
+        and repeats.repeat_state in ('duplicate', 'conflicting_duplicate', 'mended')
 )
