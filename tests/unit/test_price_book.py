@@ -501,6 +501,11 @@ def test_a_file_that_nobody_reads_is_pointed_out(
             lambda text: b"sep=,\n" + text.encode(),
             "first line, 'sep=,', names no",
         ),
+        (
+            "plans.csv",
+            lambda text: text.replace("p,Plan,EUR,month", "p;Plan;EUR;month").encode(),
+            "the header is parted by commas and the rows by semicolons",
+        ),
         ("plans.csv", lambda text: b"PK\x03\x04" + bytes(9), "is a spreadsheet or an archive"),
         ("plans.csv", lambda text: gzip.compress(text.encode()), "the file is compressed"),
         ("plans.csv", lambda text: b"", "the file has no header"),

@@ -108,7 +108,7 @@ def price_book() -> dg.MaterializeResult:
     shutil.rmtree(taken, ignore_errors=True)
     taken.mkdir(parents=True)
     # Whatever may be a table: one under a name that nobody reads is a defect.
-    for table in settings.pricing_dir.iterdir():
+    for table in settings.pricing_dir.glob("*"):
         if table.suffix.casefold() in TABLE_ENDINGS and table.is_file():
             shutil.copyfile(table, taken / table.name)
     try:

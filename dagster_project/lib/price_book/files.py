@@ -82,6 +82,17 @@ def check_first_line(line: str, header: list[str], known: tuple[str, ...]) -> No
         )
 
 
+def check_parting(fields: list[str], header: list[str], line: int) -> None:
+    """See to it that a row is parted as the header is.
+
+    Raises: UnusableFileError if it is parted by something else.
+    """
+    for separator, name in _SEPARATORS.items():
+        if len(fields) == 1 < len(header) == fields[0].count(separator) + 1:
+            message = f"the header is parted by commas and the rows by {name}; {_SAVE_AS}"
+            raise UnusableFileError(message, line)
+
+
 def check_header(
     file: str, header: list[str], required: tuple[str, ...], optional: tuple[str, ...]
 ) -> tuple[list[Defect], list[Defect]]:

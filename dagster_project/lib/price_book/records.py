@@ -19,6 +19,7 @@ from dagster_project.lib.price_book.files import (
     UnusableFileError,
     check_first_line,
     check_header,
+    check_parting,
     table_text,
     unread_files,
 )
@@ -177,6 +178,7 @@ def _read(path: Path, reading: Reading) -> None:
                 reading.broken += broken
                 reading.unread += unread
             elif fields and header is not None:
+                check_parting(fields, header, line)
                 reading.broken += _check_shape(file, line, header, fields)
                 row = Row(file, line, dict(zip(header, fields, strict=False)))
                 reading.tables[file].append(row)
