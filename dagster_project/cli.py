@@ -21,6 +21,7 @@ from rich.text import Text
 
 from dagster_project.lib import status as status_reading
 from dagster_project.lib.findings import FINDINGS
+from dagster_project.lib.publishing import DATABASE
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
 from dagster_project.price_commands import prices, quote
 from dagster_project.runner import (
@@ -184,7 +185,7 @@ def demo(events: int) -> None:
     for name, place in (
         ("Invoices", settings.documents_dir / _DEMO_ISSUED[-1] / "index.html"),
         ("Drafts", settings.documents_dir / _DEMO_DRAFTED / "index.html"),
-        ("Marts for BI", settings.publish_dir / "marts.duckdb"),
+        ("Marts for BI", settings.publish_dir / DATABASE),
         ("Marts as Parquet", settings.publish_dir / "parquet"),
         ("Data Docs", settings.data_docs_dir / "index.html"),
         ("Dagster UI", "make ui, then http://localhost:3000"),

@@ -5,11 +5,11 @@ BI tools. Not here: deciding whether a build may be published; the checks do tha
 
 Layout of the publish directory::
 
-    .build-7/marts.duckdb              a build, never changed once it is there
+    .build-7/meterhouse.duckdb         a build, never changed once it is there
     .build-7/parquet/<table>/data.parquet
     .build.new/                        one being made, or left by a killed run
     .current -> .build-7               replaced by rename: the only step a reader can see
-    marts.duckdb -> .current/marts.duckdb
+    meterhouse.duckdb -> .current/meterhouse.duckdb
     parquet -> .current/parquet
 """
 
@@ -20,12 +20,17 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.lib.replaced import replaced
+from dagster_project.lib.replaced import NEW, replaced
 from dagster_project.lib.sql_text import quoted
 from dagster_project.lib.warehouse import table_names
 
+# Not called like its schema, which would make `marts.fct_invoices` ambiguous.
+DATABASE = "meterhouse.duckdb"
+# The name of earlier releases. What still opens it is to fail, not to read an old build.
+_FORMER_DATABASE = "marts.duckdb"
 # A BI tool that opened the build before the last one goes on reading it.
 _BUILDS_KEPT = 2
+_UNFINISHED = ".build.new"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def publish_marts(
     """Make the tables of ``schema`` the published build; a reader sees the old or the new one.
 
     Nothing is written when the tables are what is published already. A run that is killed
-    leaves the old build in place.
+    leaves the old build in place, and what else it leaves is removed by the next.
 
     Args:
         connection: The warehouse; only read.
@@ -60,15 +65,15 @@ def publish_marts(
     fingerprint = {name: _fingerprint(connection, schema, name) for name in tables}
     row_counts = {name: int(fingerprint[name][0]) for name in tables}
     current = publish_dir / ".current"
-    if current.exists() and _recorded_fingerprint(current) == fingerprint:
+    _remove_leftovers(publish_dir, current)
+    is_there = (current / DATABASE).exists()
+    if is_there and _recorded_fingerprint(current) == fingerprint:
         _link(publish_dir)
         return PublishedBuild(current.resolve(), row_counts, is_new=False)
 
     number = max((_build_number(path) for path in publish_dir.glob(".build-*")), default=0) + 1
     build = publish_dir / f".build-{number}"
-    unfinished = publish_dir / ".build.new"
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
+    unfinished = publish_dir / _UNFINISHED
     _write_build(connection, schema, tables, unfinished)
     (unfinished / "build.json").write_text(json.dumps(fingerprint), encoding="utf-8")
     unfinished.rename(build)
@@ -82,11 +87,24 @@ def publish_marts(
     return PublishedBuild(build, row_counts, is_new=True)
 
 
+def _remove_leftovers(publish_dir: Path, current: Path) -> None:
+    """Remove what a killed run had not put in place yet, or not removed any more."""
+    shutil.rmtree(publish_dir / _UNFINISHED, ignore_errors=True)
+    for link in publish_dir.glob(f".*{NEW}"):
+        link.unlink()
+    finished = sorted(publish_dir.glob(".build-*"), key=_build_number)
+    seen = [
+        path for path in finished if _build_number(path) <= _build_number(current.resolve())
+    ]
+    for path in {*finished} - {*seen[-_BUILDS_KEPT:]}:
+        shutil.rmtree(path)
+
+
 def _write_build(
     connection: duckdb.DuckDBPyConnection, schema: str, tables: list[str], build: Path
 ) -> None:
     build.mkdir()
-    connection.execute(f"attach {quoted(build / 'marts.duckdb')} as published_build")
+    connection.execute(f"attach {quoted(build / DATABASE)} as published_build")
     try:
         connection.execute("create schema published_build.marts")
         for name in tables:
@@ -128,7 +146,8 @@ def _recorded_fingerprint(build: Path) -> dict[str, tuple[str, ...]] | None:
 
 
 def _link(publish_dir: Path) -> None:
-    for name in ("marts.duckdb", "parquet"):
+    (publish_dir / _FORMER_DATABASE).unlink(missing_ok=True)
+    for name in (DATABASE, "parquet"):
         link = publish_dir / name
         if not link.is_symlink():
             with replaced(link) as new:

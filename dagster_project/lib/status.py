@@ -12,6 +12,7 @@ import duckdb
 from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.findings import Findings, read_findings
 from dagster_project.lib.invoice_summary import invoice_counts, money_by_currency
+from dagster_project.lib.publishing import DATABASE
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.warehouse import (
     is_lock_conflict,
@@ -99,10 +100,10 @@ def period_rows(settings: Settings, periods: list[str] | None) -> list[PeriodRow
     with _readable(settings) as connection:
         if connection is not None and _has_table(connection, "marts", "fct_invoices"):
             return _rows(connection, periods, "marts")
-    published = settings.publish_dir / "marts.duckdb"
+    published = settings.publish_dir / DATABASE
     if connection is None and published.exists():
         with open_warehouse(published, read_only=True) as reader:
-            return _rows(reader, periods, "marts.marts")
+            return _rows(reader, periods, "marts")
     return []
 
 

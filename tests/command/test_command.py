@@ -76,7 +76,7 @@ def assert_all_is_there_once(installation: Installation) -> None:
         for number in (1, 2)
         for suffix in ("html", "pdf", "json")
     }
-    assert (installation.folder / "published/marts.duckdb").exists()
+    assert (installation.folder / "published/meterhouse.duckdb").exists()
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 
 def _total(publish_dir: Path) -> tuple[str, str]:
-    with duckdb.connect(str(publish_dir / "marts.duckdb"), read_only=True) as reader:
+    with duckdb.connect(str(publish_dir / "meterhouse.duckdb"), read_only=True) as reader:
         table = reader.execute(
-            "select sum(total_amount)::varchar from marts.marts.fct_invoices"
+            "select sum(total_amount)::varchar from marts.fct_invoices"
         ).fetchone()
         parquet = reader.execute(
             "select sum(total_amount)::varchar from"
@@ -74,10 +74,10 @@ def test_a_reader_keeps_its_build_while_the_next_is_published(
 ) -> None:
     """A dashboard that is open at month end must not break or mix two builds."""
     publish_marts(connection, tmp_path)
-    with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as reader:
+    with duckdb.connect(str(tmp_path / "meterhouse.duckdb"), read_only=True) as reader:
         connection.execute("insert into marts.fct_invoices values (10)")
         publish_marts(connection, tmp_path)
-        count = reader.execute("select count(*) from marts.marts.fct_invoices").fetchone()
+        count = reader.execute("select count(*) from marts.fct_invoices").fetchone()
     assert count == (2,)
     assert _total(tmp_path) == ("10.300000", "10.300000")
 
@@ -116,9 +116,48 @@ def test_a_build_that_was_cut_short_is_neither_seen_nor_kept(
     assert _total(tmp_path) == ("0.300000", "0.300000")
     second = publish_marts(connection, tmp_path).folder
     assert _total(tmp_path) == ("1.300000", "1.300000")
-    links = {"marts.duckdb", "parquet", ".current"}
+    links = {"meterhouse.duckdb", "parquet", ".current"}
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == links | {first.name, second.name}
+
+
+def test_sql_with_the_schema_alone_works_under_any_name(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """A file called like its schema made `marts.fct_invoices` ambiguous."""
+    publish_marts(connection, tmp_path)
+    with duckdb.connect() as tool:
+        tool.execute(f"attach '{tmp_path}/meterhouse.duckdb' as bi (read_only); use bi")
+        assert tool.execute("select count(*) from marts.fct_invoices").fetchone() == (2,)
+
+
+def test_the_file_of_an_earlier_release_goes_with_the_first_publish(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """A dashboard that still opens it would read old money for ever."""
+    build = publish_marts(connection, tmp_path).folder
+    (build / "meterhouse.duckdb").rename(build / "marts.duckdb")
+    (tmp_path / "meterhouse.duckdb").rename(tmp_path / "marts.duckdb")
+    # The marts are those of the last publish; only the name has changed.
+    assert publish_marts(connection, tmp_path).is_new
+    assert not (tmp_path / "marts.duckdb").is_symlink()
+    assert _total(tmp_path) == ("0.300000", "0.300000")
+
+
+def test_the_next_publish_removes_what_a_killed_one_left(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Builds that nobody sees would fill the disk, and take the place of those being read."""
+    for _ in range(2):
+        connection.execute("insert into marts.fct_invoices values (1)")
+        publish_marts(connection, tmp_path)
+    kept = {path.name for path in tmp_path.iterdir()}
+    # Killed while it copied, while it swapped, and between the two.
+    (tmp_path / ".build.new").mkdir()
+    (tmp_path / "..current.42.new").symlink_to(".build-3")
+    (tmp_path / ".build-3").mkdir()
+    assert not publish_marts(connection, tmp_path).is_new
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def test_no_marts_is_an_error(tmp_path: Path) -> None:
