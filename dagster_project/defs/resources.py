@@ -14,6 +14,7 @@ from dagster_dbt import DbtCliResource
 from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.ingest import IngestReport, TimeRule
+from dagster_project.lib.issuing import Issue, Render
 from dagster_project.lib.settings import DBT_PROJECT_DIR, Settings
 from dagster_project.lib.spark_session import prepare_spark
 from dagster_project.lib.warehouse import writer_lock
@@ -63,9 +64,9 @@ class WarehouseResource(dg.ConfigurableResource):
         """Load what is new, all of it or nothing."""
         return warehouse_of(settings).ingest(landing, loaded_at, report, time_rules)
 
-    def issue(self, period: str, issued_at: datetime) -> int:
-        """Number and freeze the drafts of a billing period; returns how many."""
-        return warehouse_of(settings).issue(period, issued_at)
+    def issue(self, period: str, issued_at: datetime, render: Render) -> Issue:
+        """Number and freeze the drafts of a billing period that can be rendered."""
+        return warehouse_of(settings).issue(period, issued_at, render)
 
 
 def dbt_project_dir() -> Path:

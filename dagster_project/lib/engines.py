@@ -16,7 +16,7 @@ from typing import Protocol
 import duckdb
 
 from dagster_project.lib.ingest import IngestReport, TimeRule, ingest_landing
-from dagster_project.lib.issuing import issue_period
+from dagster_project.lib.issuing import Issue, Render, issue_period
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.spark_warehouse import SparkWarehouse
 from dagster_project.lib.warehouse import open_warehouse
@@ -46,8 +46,8 @@ class Warehouse(Protocol):
     ) -> IngestReport:
         """Load every new file of the landing directory, all of them or none."""
 
-    def issue(self, period: str, issued_at: datetime) -> int:
-        """Number and freeze the drafts of a billing period; returns how many."""
+    def issue(self, period: str, issued_at: datetime, render: Render) -> Issue:
+        """Number and freeze the drafts of a billing period that ``render`` can render."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class DuckDBWarehouse:
                 connection, landing, loaded_at, report, time_rules=time_rules
             )
 
-    def issue(self, period: str, issued_at: datetime) -> int:
+    def issue(self, period: str, issued_at: datetime, render: Render) -> Issue:
         """Issue in one transaction."""
         with self.connect(read_only=False) as connection:
-            return issue_period(connection, period, issued_at)
+            return issue_period(connection, period, issued_at, render)
 
 
 def warehouse_of(settings: Settings) -> Warehouse:

@@ -1,15 +1,31 @@
 """Issuing: the one writer of the ledger of issued invoices.
 
 What belongs here: the transaction that numbers and freezes drafts. Amounts are not computed
-here; they are copied, row by row and to the digit, from the marts that finance reviewed.
+here; they are copied, row by row and to the digit, from the marts that finance reviewed. How a
+document is rendered is not known here either, but nothing is numbered before it has been.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
+
+# Renders the invoices of a table, whose name it is given, with the numbers they have in it.
+# Returns why some cannot be rendered, by invoice_id.
+Render = Callable[[duckdb.DuckDBPyConnection, str], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Issue:
+    """How many documents were issued, and why drafts were left out, by invoice_id."""
+
+    count: int
+    left_out: dict[str, str]
+
 
 _LINKED_TABLES = {
     "issued_invoice_lines": "fct_invoice_lines",
@@ -20,63 +36,35 @@ _LINKED_TABLES = {
 
 
 def issue_period(
-    connection: duckdb.DuckDBPyConnection, period: str, issued_at: datetime
-) -> int:
-    """Number and freeze every draft of one billing period, all of them or none.
+    connection: duckdb.DuckDBPyConnection, period: str, issued_at: datetime, render: Render
+) -> Issue:
+    """Number and freeze every draft of one billing period that can be rendered.
 
     Invoices and credit notes have one gapless series each, in the order of customer and
-    currency. Running it again issues only what has become a draft since.
+    currency. Running it again issues only what has become a draft since, or was left out.
 
     Args:
         connection: Read-write connection to the warehouse, no transaction open.
         period: Billing period, ``YYYY-MM``.
         issued_at: UTC instant printed as the date of issue.
-    Returns: Number of documents issued.
-    Raises: duckdb.Error if a draft cannot be copied; nothing is issued then.
-    Source: CONTRACT, billing rule 9.
+        render: Called before anything is numbered for good; again with later numbers moved up
+            when something is left out.
+    Returns: What was issued and what was not.
+    Raises: duckdb.Error if a draft cannot be copied, or what ``render`` raises; nothing is
+        issued then.
+    Source: CONTRACT, billing rule 9; DECISIONS, "Nothing is numbered that cannot be rendered".
     """
+    left_out: dict[str, str] = {}
     connection.execute("begin transaction")
     try:
+        while True:
+            _number(connection, period, issued_at, list(left_out))
+            not_rendered = render(connection, "newly_issued")
+            if not not_rendered:
+                break
+            left_out |= not_rendered
         connection.execute(
-            """
-            create or replace temp table newly_issued as
-            with last_numbers as (
-                select
-                    document_type,
-                    max(cast(split_part(invoice_number, '-', 2) as bigint)) as last_number
-                from ledger.issued_invoices
-                group by document_type
-            )
-            select
-                drafts.invoice_id,
-                case drafts.document_type when 'credit_note' then 'CN-' else 'INV-' end
-                || format('{:06d}',
-                    coalesce(last_numbers.last_number, 0) + row_number() over (
-                        partition by drafts.document_type
-                        order by drafts.customer_id, drafts.currency_code, drafts.invoice_id
-                    )) as invoice_number
-            from marts.fct_invoices as drafts
-            left join last_numbers using (document_type)
-            where
-                drafts.invoice_status = 'draft'
-                and drafts.billing_period = ?
-                and drafts.invoice_id not in (select invoice_id from ledger.issued_invoices)
-            """,
-            [period],
-        )
-        connection.execute(
-            """
-            insert into ledger.issued_invoices by name
-            select
-                drafts.* replace (
-                    newly_issued.invoice_number as invoice_number,
-                    'issued' as invoice_status,
-                    cast(? as timestamp) as issued_at
-                )
-            from marts.fct_invoices as drafts
-            inner join newly_issued using (invoice_id)
-            """,
-            [issued_at.replace(tzinfo=None)],
+            "insert into ledger.issued_invoices by name select * from newly_issued"
         )
         for ledger_table, mart in _LINKED_TABLES.items():
             connection.execute(
@@ -90,4 +78,44 @@ def issue_period(
         with suppress(duckdb.Error):
             connection.execute("rollback")
         raise
-    return int(row[0]) if row else 0
+    return Issue(int(row[0]) if row else 0, left_out)
+
+
+def _number(
+    connection: duckdb.DuckDBPyConnection,
+    period: str,
+    issued_at: datetime,
+    left_out: list[str],
+) -> None:
+    """Write the drafts as they will be issued into the table ``newly_issued``."""
+    connection.execute(
+        """
+        create or replace temp table newly_issued as
+        with last_numbers as (
+            select
+                document_type,
+                max(cast(split_part(invoice_number, '-', 2) as bigint)) as last_number
+            from ledger.issued_invoices
+            group by document_type
+        )
+        select
+            drafts.* replace (
+                case drafts.document_type when 'credit_note' then 'CN-' else 'INV-' end
+                || format('{:06d}',
+                    coalesce(last_numbers.last_number, 0) + row_number() over (
+                        partition by drafts.document_type
+                        order by drafts.customer_id, drafts.currency_code, drafts.invoice_id
+                    )) as invoice_number,
+                'issued' as invoice_status,
+                cast(? as timestamp) as issued_at
+            )
+        from marts.fct_invoices as drafts
+        left join last_numbers using (document_type)
+        where
+            drafts.invoice_status = 'draft'
+            and drafts.billing_period = ?
+            and drafts.invoice_id not in (select invoice_id from ledger.issued_invoices)
+            and drafts.invoice_id not in (select unnest(?::varchar[]))
+        """,
+        [issued_at.replace(tzinfo=None), period, left_out],
+    )

@@ -31,7 +31,7 @@ from dagster_project.lib.ingest import (
     ingest_landing,
 )
 from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, EVENT_CONTENT, EVENT_HASH
-from dagster_project.lib.issuing import issue_period
+from dagster_project.lib.issuing import Issue, Render, issue_period
 from dagster_project.lib.sql_text import quoted
 
 _RAW_TABLES = (
@@ -188,7 +188,7 @@ class SparkWarehouse:
             )
         _commit(folder, self.path / "raw" / folder.name)
 
-    def issue(self, period: str, issued_at: datetime) -> int:
+    def issue(self, period: str, issued_at: datetime, render: Render) -> Issue:
         """Number the drafts after the committed batches, and commit them as the next batch."""
         batches = sorted((self.path / "ledger").glob("batch-*"))
         writing = self._empty_folder("ledger")
@@ -208,8 +208,8 @@ class SparkWarehouse:
                     f"create view issuing.marts.{mart} as from memory.marts.{mart}"
                 )
             connection.execute("use issuing")
-            count = issue_period(connection, period, issued_at)
-            if count:
+            issue = issue_period(connection, period, issued_at, render)
+            if issue.count:
                 folder = writing / f"batch-{len(batches):06}"
                 for table in _LEDGER_TABLES:
                     (folder / table).mkdir(parents=True)
@@ -220,7 +220,7 @@ class SparkWarehouse:
                     )
                 _commit(folder, self.path / "ledger" / folder.name)
         shutil.rmtree(writing)
-        return count
+        return issue
 
     def _empty_folder(self, schema: str) -> Path:
         """The folder that a load or batch is prepared in, without what a killed one left."""

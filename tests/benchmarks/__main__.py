@@ -230,7 +230,8 @@ def bench_day(bench: Bench, daily_count: int) -> list[Measured]:
     shutil.copy(year.warehouse, drafted.warehouse)
     store = DuckDBWarehouse(year.warehouse)
     for number in range(1, 12):
-        store.issue(f"2025-{number:02}", datetime(2025, 12, 1, tzinfo=UTC))
+        issued_at = datetime(2025, 12, 1, tzinfo=UTC)
+        store.issue(f"2025-{number:02}", issued_at, lambda _connection, _table: {})
     bench.measure(replace(year, name="eleven months issued"))
     for job in (month, year):
         last_day = date.fromisoformat(f"{job.period}-31")

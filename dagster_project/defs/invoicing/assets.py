@@ -1,6 +1,5 @@
 """From drafts to what a customer and a BI tool may see: issuing, documents, publishing."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -17,7 +16,14 @@ from dagster_project.defs.resources import (
 )
 from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS
 from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
-from dagster_project.lib.documents import letters_without_font, render_period
+from dagster_project.lib.documents import (
+    DocumentsOfIssue,
+    letters_without_font,
+    not_rendered,
+    read_head,
+    render_period,
+    unfinished_periods,
+)
 from dagster_project.lib.invoice_summary import (
     invoice_counts,
     money_by_currency,
@@ -49,6 +55,10 @@ _ISSUE_GUARDS = [
 ]
 
 
+# So many of what was left out are named in a run's metadata.
+_NAMED = 20
+
+
 @dg.asset(
     deps=[*_CHECKED_MARTS, *_ISSUE_GUARDS],
     partitions_def=billing_months,
@@ -61,6 +71,8 @@ def issued_invoices(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, dbt: DbtCliResource
 ) -> dg.MaterializeResult:
     """Number and freeze the drafts of one billing month; nothing is ever issued twice.
+
+    Documents are rendered before anything is numbered. What cannot be rendered stays a draft.
 
     The blocking checks of every mart stand before it, which they do in a whole run of the job
     alone: it refuses to be materialized by itself. Afterwards the invoicing models and the
@@ -76,9 +88,12 @@ def issued_invoices(
             "Invoices are issued by a whole run of the job issue, after all of its checks.",
             allow_retries=False,
         )
-    count = warehouse.issue(period, datetime.now(UTC).replace(tzinfo=None))
-    context.log.info(f"Issued {count} documents of {period}.")
-    if count:
+    documents = DocumentsOfIssue(settings.documents_dir, TEMPLATES_DIR, context.log.info)
+    issued_at = datetime.now(UTC).replace(tzinfo=None)
+    issue = warehouse.issue(period, issued_at, documents.render)
+    documents.put_in_place()
+    context.log.info(f"Issued {issue.count} documents of {period}.")
+    if issue.count:
         # What the bill before it has found settled stays so.
         selection = ["--select", "path:models/invoicing path:models/marts"]
         selection += ["--exclude", "inv_settled_periods"]
@@ -90,7 +105,9 @@ def issued_invoices(
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": counts.get("issued", 0),
-            "issued_now": count,
+            "issued_now": issue.count,
+            "left_out": list(issue.left_out.values())[:_NAMED],
+            "left_out_count": len(issue.left_out),
             # Amounts go out as text: float metadata would show cents that nobody was charged.
             "billed": [f"{amount} {code}" for code, amount in money.items()],
         }
@@ -108,12 +125,17 @@ def issued_invoices(
 def invoice_documents(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:
-    """Replace the drafts of one billing month and add its newly issued documents."""
-    period = context.partition_key
+    """Replace the drafts of one billing month and add its newly issued documents.
+
+    So it does in the months that a killed issue, or a document that could not be rendered, has
+    left unfinished.
+    """
+    period, folder = context.partition_key, settings.documents_dir
     with warehouse.get_connection() as connection:
-        documents = render_period(
-            connection, period, settings.documents_dir, TEMPLATES_DIR, context.log.info
-        )
+        for other in unfinished_periods(folder):
+            if other != period:
+                render_period(connection, other, folder, TEMPLATES_DIR, context.log.info)
+        documents = render_period(connection, period, folder, TEMPLATES_DIR, context.log.info)
         money = money_by_currency(connection, period)
         preview = preview_table(connection, period)
         plots = [
@@ -134,7 +156,7 @@ def invoice_documents(
             "billed": [f"{amount} {code}" for code, amount in money.items()],
             "preview": dg.MetadataValue.md(preview),
             "revenue": dg.MetadataValue.md("\n\n".join(plots) or "No invoices yet."),
-            "folder": dg.MetadataValue.path(settings.documents_dir / period),
+            "folder": dg.MetadataValue.path(folder / period),
         }
     )
 
@@ -155,13 +177,14 @@ def documents_equal_marts(
             invoice_id: (number, total, due)
             for invoice_id, number, total, due in connection.execute(
                 "select invoice_id, invoice_number, total_amount, due_amount"
-                " from marts.fct_invoices where billing_period = ?",
-                [period],
+                " from marts.fct_invoices where billing_period = ?"
+                " and invoice_id not in (select unnest(?::varchar[]))",
+                [period, list(not_rendered(settings.documents_dir))],
             ).fetchall()
         }
     found = {}
-    for path in sorted((settings.documents_dir / period).glob("*.json")):
-        document = json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((settings.documents_dir / period).glob("[!.]*.json")):
+        document = read_head(path)
         found[document["invoice_id"]] = (
             document["invoice_number"],
             Decimal(document["total_amount"]),
@@ -190,11 +213,17 @@ def documents_equal_marts(
 )
 def letters_have_a_font(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Look for scripts that the fonts of the PDF engine lack, document by document."""
-    lacking = {
-        path.stem: letters
-        for path in sorted((settings.documents_dir / context.partition_key).glob("*.json"))
-        if (letters := letters_without_font(path.read_text(encoding="utf-8"), TEMPLATES_DIR))
-    }
+    lacking = {}
+    for path in sorted((settings.documents_dir / context.partition_key).glob("[!.]*.json")):
+        with path.open(encoding="utf-8") as file:
+            # A piece at a time, since one document may have any number of lines.
+            found = {
+                letter
+                for piece in iter(lambda: file.read(2**20), "")
+                for letter in letters_without_font(piece, TEMPLATES_DIR)
+            }
+        if found:
+            lacking[path.stem] = "".join(sorted(found))
     name, letters = next(iter(lacking.items()), ("", ""))
     more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     return dg.AssetCheckResult(
@@ -230,4 +259,25 @@ def published_marts(
             "is_new_build": build.is_new,
             "folder": dg.MetadataValue.path(settings.publish_dir),
         }
+    )
+
+
+@dg.asset_check(
+    asset=published_marts,
+    blocking=True,
+    partitions_def=billing_months,
+    description="Every invoice has its documents; one that cannot be rendered is not issued.",
+)
+def invoices_have_documents(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Name what this run did not issue, and what has no document, after serving all others."""
+    lacking = list(not_rendered(settings.documents_dir).values())
+    event = context.instance.get_latest_materialization_event(dg.AssetKey("issued_invoices"))
+    if event and event.run_id == context.run.run_id and event.asset_materialization:
+        left_out = event.asset_materialization.metadata["left_out"].value
+        lacking = [*(f"not issued: {sentence}" for sentence in left_out), *lacking]
+    more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+    return dg.AssetCheckResult(
+        passed=not lacking,
+        description=f"{lacking[0]}{more}" if lacking else None,
+        metadata={"lacking": len(lacking)},
     )

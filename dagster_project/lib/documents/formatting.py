@@ -23,6 +23,8 @@ from babel.numbers import format_decimal
 _EXACT = Context(prec=80)
 _NO_BREAK_SPACE = "\u00a0"
 _FALLBACK_LANGUAGE = "en"
+# No name needs more; the PDF engine takes a kilobyte for each letter of one that does.
+_LONGEST_TEXT = 2000
 # Marks that reorder text could make one name look like another on a signed document.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -146,18 +148,24 @@ def find_zone(name: str | None) -> ZoneInfo:
     """Find a time zone; an unknown one is UTC, which is how its periods were cut."""
     try:
         return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
+    # It looks for a file of that name, which may be too long or a folder.
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
 
 
 def clean_text(text: str | None) -> str:
-    """Make a name from outside printable: no control or reordering marks, single spaces."""
+    """Make a name from outside printable.
+
+    Returns: The text without control or reordering marks, with single spaces, and cut where it
+        is longer than anybody reads.
+    """
+    text = text or ""
     kept = (
         " " if unicodedata.category(mark) in ("Cc", "Zl", "Zp") else mark
-        for mark in text or ""
+        for mark in text[:_LONGEST_TEXT]
         if mark not in _REORDERING
     )
-    return " ".join("".join(kept).split())
+    return " ".join("".join(kept).split()) + ("\u2026" if len(text) > _LONGEST_TEXT else "")
 
 
 @lru_cache(maxsize=256)

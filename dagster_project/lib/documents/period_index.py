@@ -5,62 +5,102 @@ English, without a server: one HTML file with its own search and sorting.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import quote
 
+import duckdb
 from babel import Locale
 
 from dagster_project.lib.documents.formatting import Language, clean_text
 from dagster_project.lib.documents.records import (
-    Invoice,
+    CurrencyTotal,
+    InvoiceRow,
+    ListedInvoice,
     PreviousInvoice,
+    batches,
     previous_period,
+    read_missing_invoices,
+    read_previous_invoices,
+    read_rows,
+    read_totals,
 )
 
 _ENGLISH = Language("en", {}, Locale("en"), Locale("en", "GB"))
 
 
+# Text and suffix of the links beside the page; the last is there for long invoices.
+_LINKS = (("PDF", ".pdf"), ("JSON", ".json"), ("CSV", ".csv"))
+
+
 def build_index(
+    connection: duckdb.DuckDBPyConnection,
     period: str,
-    invoices: Sequence[Invoice],
-    stems: Sequence[str],
-    previous: Sequence[PreviousInvoice],
+    listed: Sequence[tuple[ListedInvoice, str]],
+    not_rendered: dict[str, str],
 ) -> dict[str, Any]:
     """Make the strings of the review page.
 
     Args:
+        connection: Warehouse with the marts.
         period: Billing period, 'YYYY-MM'.
-        invoices: Invoices of the period.
-        stems: File name without suffix of each invoice, in the order of `invoices`.
-        previous: What each customer was invoiced per currency in the month before.
-    Returns: Rows, totals per currency and customers no longer invoiced; amounts formatted.
+        listed: Invoices of the period, each with its file name without suffix.
+        not_rendered: Why an invoice has no document, by its invoice_id.
+    Returns: Totals per currency, and rows and customers no longer invoiced, which are read
+        while the page is written, one after the other; amounts formatted.
     """
-    before = {(entry.customer_id, entry.currency_code): entry for entry in previous}
-    here = {(invoice.row.customer_id, invoice.row.currency_code) for invoice in invoices}
-    rows = [_row(invoice, stem, before) for invoice, stem in zip(invoices, stems, strict=True)]
+    counts = connection.execute(
+        "select count(*), count(*) filter (where invoice_status = 'issued'),"
+        " count(*) filter (where trim(coalesce(flags, ''), '; ') <> ''"
+        " or list_contains(?::varchar[], invoice_id))"
+        " from marts.fct_invoices where billing_period = ?",
+        [list(not_rendered), period],
+    ).fetchone()
+    all_count, issued_count, flagged_count = counts or (0, 0, 0)
     return {
         "period": period,
         "month": _ENGLISH.month(period),
         "previous_month": _ENGLISH.month(previous_period(period)),
-        "rows": rows,
-        "draft_count": sum(row["is_draft"] for row in rows),
-        "issued_count": sum(not row["is_draft"] for row in rows),
-        "flagged_count": sum(bool(row["flags"]) for row in rows),
-        "totals": _totals(invoices, before),
-        "missing": [
+        "rows": _rows(connection, period, listed, not_rendered),
+        "all_count": all_count,
+        "draft_count": all_count - issued_count,
+        "issued_count": issued_count,
+        "flagged_count": flagged_count,
+        "totals": [_total(total) for total in read_totals(connection, period)],
+        "has_missing": any(True for _ in read_missing_invoices(connection, period)),
+        "missing": (
             {
                 "customer_id": clean_text(entry.customer_id),
                 "customer_name": clean_text(entry.customer_name),
                 "currency_code": entry.currency_code,
                 "net": _ENGLISH.number(entry.net_amount, entry.minor_units),
             }
-            for key, entry in before.items()
-            if key not in here
-        ],
+            for entry in read_missing_invoices(connection, period)
+        ),
     }
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    period: str,
+    listed: Sequence[tuple[ListedInvoice, str]],
+    not_rendered: dict[str, str],
+) -> Iterator[dict[str, Any]]:
+    stems = {entry.invoice_id: stem for entry, stem in listed}
+    for batch in batches(entry for entry, _ in listed):
+        rows = read_rows(connection, [entry.invoice_id for entry in batch])
+        customers = [row.customer_id for row in rows]
+        before = {
+            (entry.customer_id, entry.currency_code): entry
+            for entry in read_previous_invoices(connection, period, customers)
+        }
+        for entry, row in zip(batch, rows, strict=True):
+            reason = not_rendered.get(row.invoice_id)
+            yield _row(row, stems[row.invoice_id], before) | {
+                "suffixes": _LINKS if entry.is_long else _LINKS[:-1],
+                "not_rendered": reason and clean_text(reason),
+            }
 
 
 def describe_change(
@@ -83,9 +123,8 @@ def describe_change(
 
 
 def _row(
-    invoice: Invoice, stem: str, before: dict[tuple[str, str], PreviousInvoice]
+    row: InvoiceRow, stem: str, before: dict[tuple[str, str], PreviousInvoice]
 ) -> dict[str, Any]:
-    row = invoice.row
     earlier = before.get((row.customer_id, row.currency_code))
     previous_amount = earlier.net_amount if earlier else None
     change, percent = describe_change(row.net_amount, previous_amount, row.minor_units)
@@ -115,35 +154,17 @@ def _sort_key(amount: Decimal) -> str:
     return str(int(amount.scaleb(6)))
 
 
-def _totals(
-    invoices: Sequence[Invoice], before: dict[tuple[str, str], PreviousInvoice]
-) -> list[dict[str, Any]]:
-    """Add up each currency, and set it against the same currency of the month before."""
-    groups: dict[str, list[Invoice]] = defaultdict(list)
-    for invoice in invoices:
-        groups[invoice.row.currency_code].append(invoice)
-    earlier: dict[str, Decimal] = {}
-    for (_, currency_code), entry in before.items():
-        earlier[currency_code] = earlier.get(currency_code, Decimal(0)) + entry.net_amount
-    totals = []
-    for currency_code in sorted(groups):
-        rows = [invoice.row for invoice in groups[currency_code]]
-        minor_units = rows[0].minor_units
-        net = sum((row.net_amount for row in rows), Decimal(0))
-        change, percent = describe_change(net, earlier.get(currency_code), minor_units)
-        amounts = {
-            "net": net,
-            "tax": sum((row.tax_amount for row in rows), Decimal(0)),
-            "total": sum((row.total_amount for row in rows), Decimal(0)),
-            "due": sum((row.due_amount for row in rows), Decimal(0)),
-        }
-        totals.append(
-            {
-                "currency_code": currency_code,
-                "count": str(len(rows)),
-                **{key: _ENGLISH.number(value, minor_units) for key, value in amounts.items()},
-                "change": change,
-                "percent": percent,
-            }
-        )
-    return totals
+def _total(total: CurrencyTotal) -> dict[str, str]:
+    """One currency, set against the same currency of the month before."""
+    units = total.minor_units
+    change, percent = describe_change(total.net_amount, total.previous_net_amount, units)
+    return {
+        "currency_code": total.currency_code,
+        "count": str(total.invoice_count),
+        "net": _ENGLISH.number(total.net_amount, units),
+        "tax": _ENGLISH.number(total.tax_amount, units),
+        "total": _ENGLISH.number(total.total_amount, units),
+        "due": _ENGLISH.number(total.due_amount, units),
+        "change": change,
+        "percent": percent,
+    }

@@ -12,8 +12,15 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from dagster_project.lib.documents.exact_form import read_head
+
 SUFFIXES = (".html", ".pdf", ".json")
-_STAGING_NAME = ".rendering"
+# A long document has its lines beside it as well.
+LONG_SUFFIXES = (*SUFFIXES, ".csv")
+_RENDERING = ".rendering"
+# Holds what is being issued, and stays until the period has been rendered after the issue.
+_ISSUING = ".issuing"
+_NOT_RENDERED = ".not_rendered.json"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME = 80
 
@@ -41,39 +48,68 @@ def issued_hash(folder: Path, stem: str) -> str | None:
     if not path.exists():
         return None
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["content_hash"])
-    except (ValueError, KeyError, TypeError) as error:
+        return str(read_head(path)["content_hash"])
+    except (ValueError, KeyError) as error:
         raise DocumentConflictError(
             f"{path.name} is not a document of ours: {error}."
         ) from error
 
 
-def open_staging(folder: Path) -> Path:
+def open_staging(folder: Path, *, issuing: bool = False) -> Path:
     """Make an empty folder on the documents' own disk, so that renames are atomic."""
-    staging = folder / _STAGING_NAME
+    staging = folder / (_ISSUING if issuing else _RENDERING)
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     return staging
 
 
-def put_in_place(staging: Path, folder: Path, keep_drafts: Iterable[str]) -> None:
-    """Rename every staged file into the period folder and remove drafts that are no more.
-
-    Args:
-        staging: Folder from `open_staging`, gone afterwards.
-        folder: Documents of the period.
-        keep_drafts: Stems of the drafts of this run; drafts with another stem are removed.
-    """
+def put_in_place(staging: Path, folder: Path) -> None:
+    """Rename every staged file into the period folder."""
     # The JSON says that its page and PDF are there, and the index links to all of them.
-    order = {".html": 0, ".pdf": 1, ".json": 2}
+    order = {".html": 0, ".pdf": 1, ".csv": 2, ".json": 3}
     staged = sorted(
         staging.iterdir(),
         key=lambda path: (path.name == "index.html", order[path.suffix], path.name),
     )
     for path in staged:
         path.replace(folder / path.name)
-    staging.rmdir()
-    kept = set(keep_drafts)
-    for path in sorted(folder.glob("draft-*")):
-        if path.suffix in SUFFIXES and path.stem not in kept:
+
+
+def finish(folder: Path, keep: Iterable[str], not_rendered: dict[str, str]) -> None:
+    """Remove drafts that are no more, and remember what could not be rendered.
+
+    Args:
+        folder: Documents of the period.
+        keep: Names of the files of this run's drafts; all other drafts are removed.
+        not_rendered: A sentence on each invoice that has no document, by invoice_id.
+    """
+    kept = set(keep)
+    for path in folder.glob("draft-*"):
+        if path.suffix in LONG_SUFFIXES and path.name not in kept:
             path.unlink()
+    record = folder / _NOT_RENDERED
+    if not_rendered:
+        text = json.dumps(not_rendered, ensure_ascii=False, indent=2)
+        record.write_text(text, encoding="utf-8")
+    else:
+        record.unlink(missing_ok=True)
+    for name in (_RENDERING, _ISSUING):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def unfinished_periods(documents_dir: Path) -> list[str]:
+    """Billing periods whose documents are not all there.
+
+    Returns: Those of an issue that has not been rendered since, because it also issued an
+        older period or was killed, and those in which something could not be rendered.
+    """
+    found = [*documents_dir.glob(f"*/{_ISSUING}"), *documents_dir.glob(f"*/{_NOT_RENDERED}")]
+    return sorted({path.parent.name for path in found})
+
+
+def not_rendered(documents_dir: Path) -> dict[str, str]:
+    """Read which invoices have no document, of all periods: a sentence by invoice_id."""
+    found: dict[str, str] = {}
+    for path in sorted(documents_dir.glob(f"*/{_NOT_RENDERED}")):
+        found |= json.loads(path.read_text(encoding="utf-8"))
+    return found

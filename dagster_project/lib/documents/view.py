@@ -5,7 +5,6 @@ Decides what is shown and in which words; templates only lay it out, so both say
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dagster_project.lib.documents.exact_form import (
+    dimension_values as read_dimension_values,
+)
 from dagster_project.lib.documents.formatting import (
     Language,
     clean_text,
@@ -88,6 +90,7 @@ def build_view(invoice: Invoice, language: Language) -> dict[str, Any]:
             labels["unit_price"],
             f"{labels['net']} ({row.currency_code})",
         ],
+        "summary": _summary(page, invoice),
         "sections": _sections(page, invoice.lines),
         "taxes": _taxes(page, invoice),
         "totals": _totals(page),
@@ -175,6 +178,28 @@ def _is_payable(row: InvoiceRow) -> bool:
     return row.document_type != "credit_note" and row.due_amount > 0
 
 
+def _summary(page: _Page, invoice: Invoice) -> dict[str, Any]:
+    """What a long document says about the sums that it prints; nothing on others.
+
+    Raises: ValueError if the sums are not the net amount, as the document says they are.
+    """
+    if not invoice.is_long:
+        return {}
+    net = sum((line.row.net_amount for line in invoice.lines), Decimal(0))
+    if net != page.invoice.net_amount:
+        raise ValueError(f"The lines add up to {net} and not {page.invoice.net_amount}.")
+    labels = page.language.labels
+    return {
+        "note": page.language.label("summary_note", lines=_count(page, invoice.line_count)),
+        "label": labels["all_lines"],
+        "attached": labels["attached"],
+    }
+
+
+def _count(page: _Page, number: int) -> str:
+    return page.language.number(Decimal(number))
+
+
 def _sections(page: _Page, lines: tuple[InvoiceLine, ...]) -> list[dict[str, Any]]:
     """Charges first, then adjustments under a heading of their own."""
     shows_subscription = len({line.row.subscription_id for line in lines}) > 1
@@ -219,6 +244,11 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
         details.append(
             language.label("subscription", subscription=clean_text(row.subscription_id))
         )
+    if line.subscription_count > 1:
+        count = _count(page, line.subscription_count)
+        details.append(language.label("subscription_count", subscriptions=count))
+    if line.line_count > 1:
+        details.append(language.label("line_count", lines=_count(page, line.line_count)))
     is_whole_period = (row.period_from, row.period_to) == (
         page.invoice.period_from,
         page.invoice.period_to,
@@ -260,7 +290,9 @@ def _dimensions(dimension_values: str | None) -> list[str]:
 
     One that the events lack has nothing to be named by.
     """
-    values = json.loads(dimension_values or "{}")
+    values = read_dimension_values(dimension_values)
+    if isinstance(values, str):
+        return [clean_text(values)]
     pairs = [
         f"{clean_text(str(name))}: {clean_text(str(value))}"
         for name, value in values.items()
