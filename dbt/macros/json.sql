@@ -9,7 +9,7 @@
 
 -- The same where the name of the property is an expression too.
 {% macro json_text_by_name(json, property) %}{{ adapter.dispatch('json_text_by_name', 'meterhouse')(json, property) }}{% endmacro %}
-{% macro duckdb__json_text_by_name(json, property) %}json_extract_string({{ json }}, '$."' || {{ property }} || '"'){% endmacro %}
+{% macro duckdb__json_text_by_name(json, property) %}json_extract_string({{ json }}, '/' || replace(replace({{ property }}, '~', '~0'), '/', '~1')){% endmacro %}
 -- Of an object that holds nothing but texts, as our own do.
 {% macro spark__json_text_by_name(json, property) %}try_element_at(from_json({{ json }}, 'map<string, string>'), {{ property }}){% endmacro %}
 
@@ -38,6 +38,9 @@
 {% macro duckdb__json_quoted(text) %}coalesce(cast(to_json({{ text }}) as string), 'null'){% endmacro %}
 -- The text as the only member of an object, without the object around it.
 {% macro spark__json_quoted(text) %}coalesce(nullif(regexp_extract(to_json(named_struct('t', {{ text }})), '(?s)^.{5}(.*).$', 1), ''), 'null'){% endmacro %}
+
+-- A name of the price book, which has no control characters, as the key of a JSON object.
+{% macro json_key(name) %}{{ return('"' ~ name | replace('\\', '\\\\') | replace('"', '\\"') ~ '": ') }}{% endmacro %}
 
 -- The pairs of a dimension filter, a=x|y;b=z, as an object of texts: {"a": "x|y", "b": "z"}.
 {% macro filter_as_json(filter) -%}

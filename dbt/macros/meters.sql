@@ -303,7 +303,7 @@
 {% macro meter_dimensions(meter) %}
     {%- if not meter.dimensions -%} '{}' {%- else -%}
     '{'
-    {%- for name in meter.dimensions.split('|') %} || {{ sql_text((', ' if not loop.first else '') ~ '"' ~ name.strip() ~ '": ') }} || {{ json_quoted('dimension_text_' ~ (meter.dimension_names.index(name.strip()) + 1)) }}{% endfor %} || '}'
+    {%- for name in meter.dimensions.split('|') %} || {{ sql_text((', ' if not loop.first else '') ~ json_key(name.strip())) }} || {{ json_quoted('dimension_text_' ~ (meter.dimension_names.index(name.strip()) + 1)) }}{% endfor %} || '}'
     {%- endif -%}
 {% endmacro %}
 

@@ -5,12 +5,28 @@ Every example is one customer, or a few, with a plan of its own; all are billed 
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Installation, Scenario, build
+from dagster_project.lib.documents import render_period
+from tests.harness import REPOSITORY, Installation, Scenario, build
+
+TEMPLATES = REPOSITORY / "invoice_templates"
+
+
+# Whatever a name or a value holds, it is text, and not a part of what it is put into.
+HOSTILE = {
+    'mo"del': 'a"b',
+    "back\\slash": "c:\\new\\",
+    "{{ this }}": "{% raw %}",
+    "größe/~1": "<b>#panic(1)$x$</b>",
+    "it's ${env:HOME}": "it's -- ${HOME}; \n\r\t \x00\x1b \u202eevil\u2028",
+    "عربي": "مرحبا",
+    "long": "w" * 5000,
+}
 
 
 def _sold(world: Scenario, name: str, **price: str) -> None:
@@ -87,6 +103,20 @@ def shared_world() -> Scenario:
     for place, size in (("b", "5"), ("c", "9")):
         names = {"kb/s": "1", "kb/s~1.é $": size, "to": place, "a": "x", "a/~0": "y"}
         scenario.event("sender", event_type="send", data=names)
+
+    text = "".join(HOSTILE) + "|;="
+    scenario.meter(
+        "hostile", text, meter_name=text, unit=text, dimensions="|".join(HOSTILE),
+        filter='back\\slash=c:\\new\\;mo"del=a"b|x',
+    )  # fmt: skip
+    by_name = {"meter_code": "hostile", "charge_name": text, "maximum_amount": "3"}
+    _sold(scenario, "hostile", dimension_filter='mo"del=a"b;{{ this }}={%*', **by_name)
+    scenario.price("hostile", "per_unit", unit_price="5", **by_name)
+    named = {"customer_name": text, "address_line": text, "timezone": "x" * 300}
+    scenario.customers[-1] = {**scenario.customers[-1], **named}
+    for quantity, model in (("4", 'a"b'), ("1", "x")):
+        data = HOSTILE | {'mo"del': model}
+        scenario.event("hostile", quantity, event_type=text, data=data)
 
     fee = {"charge": "fee", "pricing_model": "flat", "meter_code": ""}
     taxed = {"tax_category": "standard"}
@@ -306,3 +336,38 @@ def test_drafts_reach_to_the_latest_usage(world: Installation) -> None:
         " order by billing_period"
     )
     assert [row["billing_period"] for row in rows] == ["2026-01", "2026-02", "2026-03"]
+
+
+def test_names_and_values_are_text_whatever_they_hold(
+    world: Installation, tmp_path: Path
+) -> None:
+    """They made JSON that nobody could read: invoices had numbers and no documents.
+
+    4 at 1 by their own filter, of which 3 are the most, and 1 at 5, of which 3 are.
+    """
+    rows = world.rows(
+        "select dimension_values, line_type, lines.net_amount"
+        " from marts.fct_invoice_lines as lines"
+        " inner join marts.fct_invoices using (invoice_id)"
+        " where customer_id = 'hostile' order by line_number"
+    )
+    shown = [
+        (json.loads(row["dimension_values"]), row["line_type"], row["net_amount"])
+        for row in rows
+    ]
+    assert shown == [
+        (HOSTILE, "charge", Decimal(4)),
+        (HOSTILE | {'mo"del': "x"}, "charge", Decimal(5)),
+        ({'mo"del': 'a"b', "{{ this }}": "{%*"}, "maximum", Decimal(-1)),
+        ({}, "maximum", Decimal(-2)),
+    ]
+    with world.read() as connection:
+        documents = render_period(connection, "2026-01", tmp_path, TEMPLATES)
+    assert [document.reason for document in documents if document.reason] == []
+    (document,) = [found for found in documents if found.customer_id == "hostile"]
+    form = json.loads(document.json_path.read_text(encoding="utf-8"))
+    assert form["lines"][0]["dimension_values"] == HOSTILE
+    assert form["lines"][0]["charge_name"] == "".join(HOSTILE) + "|;="
+    page = document.html_path.read_text(encoding="utf-8")
+    assert "&lt;b&gt;#panic(1)$x$&lt;/b&gt;" in page
+    assert "\u202e" not in page

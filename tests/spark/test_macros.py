@@ -248,6 +248,7 @@ CASES: list[tuple[str, str | None]] = [
     # Text
     (called("json_text_by_name", literal('{"a": "x/é", "b": null}'), literal("a")), "x/é"),
     (called("json_text_by_name", literal('{"a": "x", "b": null}'), literal("b")), None),
+    (called("json_text_by_name", literal('{"a~\\\\"/1": "x"}'), literal('a~"/1')), "x"),
     (
         "(select max(part) from (select {{ split_rows(\"'a;b|c'\", \"';'\") }} as part) as t)",
         "b|c",

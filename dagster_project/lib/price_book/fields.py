@@ -12,6 +12,8 @@ from dagster_project.lib.price_book.records import Row
 
 MONEY_DIGITS, QUANTITY_DIGITS, DECIMAL_PLACES = 14, 26, 12
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def required(row: Row, *columns: str) -> Iterator[Defect]:
     """Refuse empty columns."""
@@ -137,6 +139,9 @@ def _exact(row: Row, column: str, names: Iterable[str]) -> Iterator[Defect]:
     for name in names:
         if name.strip() and name != name.strip():
             yield row.defect(column, f"{name!r} has spaces around it")
+        # A value has them escaped; of a name nobody could tell what was meant.
+        if _CONTROL.search(name.strip()):
+            yield row.defect(column, f"{name!r} has a line break or another control character")
 
 
 def filter_pairs(row: Row, column: str) -> Iterator[Defect]:
