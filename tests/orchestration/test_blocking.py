@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
+
 from tests.command.command import prepare, run
 from tests.harness import Scenario
 
@@ -70,3 +72,50 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
     blocking = run(installation, "status").output
     assert "charges_are_in_range" in blocking
     assert "all_usage_has_a_subscription" in blocking
+
+
+# Breaks the PDF of one customer in every process that finds it on its path.
+BROKEN = """
+import typst
+
+working = typst.Compiler
+
+
+class Compiler:
+    def __init__(self, *arguments, **named):
+        self.compiler = working(*arguments, **named)
+
+    def compile(self, **named):
+        if "Customer broken" in named["sys_inputs"]["invoice"]:
+            raise RuntimeError("no such letter")
+        return self.compiler.compile(**named)
+
+
+typst.Compiler = Compiler
+"""
+
+
+def test_an_invoice_without_a_document_is_left_out_and_said(tmp_path: Path) -> None:
+    """Numbers would be given to what nobody can send, or nobody would be invoiced at all."""
+    world = Scenario()
+    world.meter("used", "use")
+    for name in ("a", "broken", "c"):
+        world.subscriber(name)
+        world.event(name, "1")
+    installation = prepare(tmp_path / "data", world)
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    issued = run(installation, "issue", *PERIOD, PYTHONPATH=str(tmp_path))
+    assert issued.code == 1, issued
+    assert (
+        "invoices_have_documents on published_marts: not issued: customer broken, 2026-01, EUR"
+        " has no document: RuntimeError: no such letter"
+    ) in issued.error
+    documents = installation.folder / "documents/2026-01"
+    assert {path.stem for path in documents.glob("*.pdf")} == {"INV-000001", "INV-000002"}
+    # Everybody else is on the published copy.
+    published = installation.folder / "published/meterhouse.duckdb"
+    with duckdb.connect(str(published), read_only=True) as reader:
+        shown = reader.execute(
+            "select customer_id, invoice_number from marts.fct_invoices order by 1"
+        ).fetchall()
+    assert shown == [("a", "INV-000001"), ("broken", None), ("c", "INV-000002")]

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
@@ -17,7 +19,14 @@ from typing import Any, get_args, get_type_hints
 import duckdb
 import pytest
 
-from dagster_project.lib.documents import DocumentConflictError, render_period
+from dagster_project.lib.documents import (
+    DocumentConflictError,
+    DocumentsOfIssue,
+    not_rendered,
+    records,
+    render_period,
+    unfinished_periods,
+)
 from dagster_project.lib.documents.formatting import (
     choose_language,
     clean_text,
@@ -39,6 +48,7 @@ from dagster_project.lib.documents.records import (
 from dagster_project.lib.documents.store import safe_name
 from dagster_project.lib.documents.view import build_view, make_breakable
 from dagster_project.lib.invoice_summary import net_by_period
+from dagster_project.lib.issuing import Issue, issue_period
 
 TEMPLATES = Path(__file__).parents[2] / "invoice_templates"
 PERIOD = "2026-01"
@@ -809,3 +819,330 @@ def test_small_helpers():
         True,
         {"a": "b"},
     ]
+
+
+def long_invoice(marts: Marts, **values: Any) -> None:
+    """Seven subscriptions with tokens of two models each, a fee, storage and a discount."""
+    tokens = {"charge_code": "tokens", "charge_name": "Tokens", "unit": "token"}
+    half = datetime(2026, 1, 16)
+    lines = [
+        {
+            **tokens,
+            "subscription_id": f"s{number}",
+            "dimension_values": json.dumps({"model": model}),
+            "quantity": "1.5",
+            "unit_price": "0.02",
+            "net_amount": "0.03",
+            "tiers": [tier("0", None, "1.5", "0.02", "0", "0.03")],
+        }
+        for number in range(1, 8)
+        for model in ("a", "b")
+    ]
+    lines += [
+        # The same seats in both halves of the month, and quantities that cannot be added up.
+        {"charge_name": "Seats", "unit": "seat", "quantity": "7", "net_amount": "3.50"}
+        | {"period_from": start, "period_to": end, "subscription_id": "s1"}
+        for start, end in ((UTC_MONTH[0], half), (half, UTC_MONTH[1]))
+    ]
+    lines += [
+        {"charge_name": "Huge", "unit": "B", "quantity": "9" * 26, "net_amount": "1"}
+        | {"subscription_id": "s1"}
+        for _ in range(2)
+    ]
+    lines.append(
+        {"line_type": "discount", "discount_code": "d", "description": "=cmd()"}
+        | {"net_amount": "-0.01", "subscription_id": "s1"}
+    )
+    defaults = {"customer_id": "long", "customer_name": "Long", "currency_code": "EUR"}
+    marts.invoice("i-long", lines, **(defaults | values))
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """More than six rows are long; lists how many lines are read into memory at a time."""
+    held: list[int] = []
+    read_lines = records._read_lines
+
+    def counted(*arguments: Any) -> dict[str, list[records.InvoiceLine]]:
+        lines = read_lines(*arguments)
+        held.append(sum(map(len, lines.values())))
+        return lines
+
+    monkeypatch.setattr(records, "PRINTED_ROWS", 6)
+    monkeypatch.setattr(records, "_ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr(records, "_read_lines", counted)
+    return held
+
+
+def test_a_long_invoice_is_a_summary_with_all_lines_beside_it(
+    few_rows: list[int], tmp_path: Path
+):
+    """200,000 lines took 20.7 GiB and were 7,693 pages.
+
+    14 lines of tokens, each of 1.5 for 0.03: 21 for 0.42. Seven subscriptions are more than is
+    printed, so the summary is by charge.
+    """
+    marts = Marts()
+    long_invoice(marts, invoice_number="INV-000001")
+    line = {"charge_name": "x", "net_amount": "1"}
+    marts.invoice("i-short", [line], customer_id="short", currency_code="EUR")
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    folder = tmp_path / PERIOD
+    assert {path.suffix for path in folder.glob("INV-000001.*")} == {
+        ".html",
+        ".pdf",
+        ".json",
+        ".csv",
+    }
+    assert max(few_rows) == 4
+
+    text = page_text(folder / "INV-000001.html")
+    for expected in (
+        "Summary of 19 lines, whose amounts add up exactly to the net total.",
+        "All lines: INV-000001.csv",
+        "Tokens Subscriptions: 7 Lines: 14 21 token 0.02 0.42",
+        "Seats Subscription s1 Jan 1, 2026 – Jan 15, 2026 7 seat 3.50",
+        "Seats Subscription s1 Jan 16, 2026 – Jan 31, 2026 7 seat 3.50",
+        "Huge Subscription s1 Lines: 2 B 2.00",
+        "=cmd() Subscription s1 −0.01",
+        "Net total EUR 9.41",
+    ):
+        assert expected in text, (expected, text)
+    assert "model" not in text
+
+    form = json.loads((folder / "INV-000001.json").read_text(encoding="utf-8"))
+    assert [line["line_number"] for line in form["lines"]] == list(range(1, 20))
+    assert all(len(line["tiers"]) == 1 for line in form["lines"][:14])
+    assert form["lines"][1]["dimension_values"] == {"model": "b"}
+    rows = read_csv(folder / "INV-000001.csv")
+    assert [row["line_number"] for row in rows] == [str(number) for number in range(1, 20)]
+    assert sum(Decimal(row["net_amount"]) for row in rows) == Decimal("9.41")
+    assert json.loads(rows[1]["dimension_values"]) == {"model": "b"}
+    assert rows[-1]["description"] == "'=cmd()"
+    # The name of the file that is embedded stands uncompressed in the PDF.
+    assert b"INV-000001.csv" in (folder / "INV-000001.pdf").read_bytes()
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    assert index.count(".csv") == 1
+    assert not list(folder.glob("draft-short*.csv"))
+
+    again = tmp_path / "again"
+    render_period(marts.connection, PERIOD, again, TEMPLATES)
+    assert contents(again / PERIOD) == contents(folder)
+
+
+@pytest.mark.parametrize("locale", ["de", "en", "es", "fr", "pt"])
+def test_a_summary_is_in_the_language_of_the_invoice(
+    few_rows: list[int], tmp_path: Path, locale: str
+):
+    marts = Marts()
+    long_invoice(marts, locale=locale)
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    text = page_text(tmp_path / PERIOD / "draft-long-EUR.html")
+    labels = language(locale).labels
+    assert labels["summary_note"].format(lines="19") in text
+    assert labels["subscription_count"].format(subscriptions="7") in text
+    assert few_rows
+
+
+def test_few_subscriptions_are_summed_up_apart(
+    few_rows: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """A customer checks each contract by itself."""
+    marts = Marts()
+    long_invoice(marts)
+    monkeypatch.setattr(records, "PRINTED_ROWS", 12)
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    text = page_text(tmp_path / PERIOD / "draft-long-EUR.html")
+    for number in range(1, 8):
+        assert f"Tokens Subscription s{number} Lines: 2 3 token 0.02 0.06" in text
+    # A draft that is short again has no list of lines any more.
+    monkeypatch.setattr(records, "PRINTED_ROWS", 1000)
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    assert not list((tmp_path / PERIOD).glob("*.csv"))
+    assert few_rows
+
+
+def test_sums_that_are_not_the_total_are_no_document(few_rows: list[int], tmp_path: Path):
+    """The page says that they are."""
+    marts = Marts()
+    long_invoice(marts)
+    marts.connection.execute("update marts.fct_invoices set net_amount = 9.42")
+    (document,) = render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    assert document.reason == "ValueError: The lines add up to 9.410000 and not 9.420000."
+    assert few_rows
+
+
+@pytest.fixture
+def breaking(tmp_path: Path) -> Path:
+    """Templates whose PDF cannot be made for the customer called Broken."""
+    templates = tmp_path / "breaking"
+    shutil.copytree(TEMPLATES, templates)
+    source = templates / "invoice.typ"
+    panic = '#if invoice.customer.name == "Broken" { panic("no such letter") }\n'
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace("#set document", f"{panic}#set document", 1))
+    return templates
+
+
+def drafts(*customers: str) -> Marts:
+    """One draft over 1 for each customer, and an empty ledger."""
+    marts = Marts()
+    for name in customers:
+        lines = [{"charge_name": "x", "net_amount": "1"}]
+        named = {"customer_id": name.lower(), "customer_name": name, "currency_code": "EUR"}
+        marts.invoice(f"i-{name.lower()}", lines, **named)
+    marts.connection.execute("create schema ledger")
+    for table in TABLES:
+        issued = table.replace("fct_", "issued_")
+        marts.connection.execute(f"create table ledger.{issued} as from marts.{table} limit 0")
+    return marts
+
+
+def issued(marts: Marts) -> list[tuple[str, str]]:
+    return marts.connection.execute(
+        "select invoice_number, customer_id from ledger.issued_invoices order by 1"
+    ).fetchall()
+
+
+ISSUED_AT = datetime(2026, 2, 3, 9, 30)
+
+
+def issue(marts: Marts, documents: DocumentsOfIssue) -> Issue:
+    return issue_period(marts.connection, PERIOD, ISSUED_AT, documents.render)
+
+
+def built_again(marts: Marts) -> None:
+    """What the build after an issue does: issued invoices are shown as the ledger has them."""
+    marts.connection.execute(
+        "delete from marts.fct_invoices"
+        " where invoice_id in (select invoice_id from ledger.issued_invoices);"
+        "insert into marts.fct_invoices by name from ledger.issued_invoices"
+    )
+
+
+def test_what_cannot_be_rendered_stops_nobody_else(breaking: Path, tmp_path: Path):
+    """One customer's name kept everybody's documents from being made."""
+    marts = drafts("A", "Broken", "C")
+    rendered = render_period(marts.connection, PERIOD, tmp_path, breaking)
+    folder = tmp_path / PERIOD
+    reasons = [document.reason for document in rendered if document.reason]
+    assert len(reasons) == 1
+    assert "no such letter" in reasons[0]
+    assert {path.stem for path in folder.glob("*.pdf")} == {"draft-a-EUR", "draft-c-EUR"}
+    text = page_text(folder / "index.html")
+    assert "0 issued · 3 drafts · 1 flagged" in text
+    assert "No document can be made" in text
+    assert 'href="draft-broken' not in (folder / "index.html").read_text(encoding="utf-8")
+    (sentence,) = not_rendered(tmp_path).values()
+    assert sentence.startswith("customer broken, 2026-01, EUR has no document: ")
+    assert unfinished_periods(tmp_path) == [PERIOD]
+
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    assert (folder / "draft-broken-EUR.pdf").exists()
+    assert not_rendered(tmp_path) == {}
+    assert unfinished_periods(tmp_path) == []
+
+
+def test_what_cannot_be_rendered_takes_no_number(breaking: Path, tmp_path: Path):
+    """34 invoices had numbers and no documents."""
+    marts = drafts("A", "Broken", "C", "D")
+    documents = DocumentsOfIssue(tmp_path, breaking)
+    outcome = issue(marts, documents)
+    assert outcome.count == 3
+    assert list(outcome.left_out) == ["i-broken"]
+    numbers = [("INV-000001", "a"), ("INV-000002", "c"), ("INV-000003", "d")]
+    assert issued(marts) == numbers
+    folder = tmp_path / PERIOD
+    # Nobody sees a document before its invoice is in the ledger for good.
+    assert [path.name for path in folder.iterdir()] == [".issuing"]
+    documents.put_in_place()
+    built_again(marts)
+    shown = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))["customer_id"]
+        for path in folder.glob("INV*.json")
+    }
+    assert shown == dict(numbers)
+    assert len(list(folder.glob("INV*"))) == 9
+    placed = contents_of_files(folder)
+
+    # The same bytes from the ledger, as after an issue that was killed before they were there.
+    shutil.rmtree(folder)
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    found = contents_of_files(folder)
+    assert {name: found[name] for name in placed} == placed
+    # What was left out is issued once it can be.
+    again = DocumentsOfIssue(tmp_path, TEMPLATES)
+    assert issue(marts, again) == Issue(1, {})
+    assert issued(marts)[-1] == ("INV-000004", "broken")
+
+
+def contents_of_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("INV*")}
+
+
+def test_an_issue_killed_at_any_point_leaves_nothing_half(tmp_path: Path):
+    """Before the commit nothing is numbered; after it the next run makes the documents."""
+    marts = drafts("A", "B")
+    documents = DocumentsOfIssue(tmp_path, TEMPLATES)
+
+    def killed(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+        documents.render(connection, table)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        issue_period(marts.connection, PERIOD, ISSUED_AT, killed)
+    assert issued(marts) == []
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    folder = tmp_path / PERIOD
+    names = {path.stem for path in folder.iterdir()}
+    assert names == {"draft-a-EUR", "draft-b-EUR", "index"}
+
+    assert issue(marts, DocumentsOfIssue(tmp_path, TEMPLATES)).count == 2
+    built_again(marts)
+    # Killed here: the month is known to be unfinished, whichever is billed next.
+    assert unfinished_periods(tmp_path) == [PERIOD]
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    assert {path.stem for path in folder.iterdir()} == {"INV-000001", "INV-000002", "index"}
+    assert unfinished_periods(tmp_path) == []
+
+
+def test_a_number_that_another_document_has_is_not_given(tmp_path: Path):
+    """Two different invoices would go out under one number."""
+    other = drafts("Other")
+    documents = DocumentsOfIssue(tmp_path, TEMPLATES)
+    issue(other, documents)
+    documents.put_in_place()
+    marts = drafts("A")
+    with pytest.raises(DocumentConflictError, match="INV-000001"):
+        issue(marts, DocumentsOfIssue(tmp_path, TEMPLATES))
+    assert issued(marts) == []
+
+
+def test_a_full_disk_issues_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is nobody's invoice that is at fault, so none may be left out as if it were."""
+    marts = drafts("A")
+
+    def full(*_arguments: Any, **_named: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        issue(marts, DocumentsOfIssue(tmp_path, TEMPLATES))
+    assert issued(marts) == []
+
+
+def test_lines_issued_with_names_that_were_not_escaped_have_a_document(tmp_path: Path):
+    """They have numbers, and nothing that is issued changes."""
+    marts = Marts()
+    line = {"charge_name": "x", "net_amount": "1", "dimension_values": '{"mo"del": "a"}'}
+    named = {"customer_id": "a", "currency_code": "EUR", "invoice_number": "INV-000001"}
+    marts.invoice("i", [line], **named)
+    (document,) = render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    form = json.loads(document.json_path.read_text(encoding="utf-8"))
+    assert form["lines"][0]["dimension_values"] == '{"mo"del": "a"}'
+    assert "{&#34;mo&#34;del&#34;: &#34;a&#34;}" in page_text(document.html_path)

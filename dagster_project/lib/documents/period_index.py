@@ -15,6 +15,7 @@ from babel import Locale
 
 from dagster_project.lib.documents.formatting import Language, clean_text
 from dagster_project.lib.documents.records import (
+    MONTH,
     CurrencyTotal,
     InvoiceRow,
     ListedInvoice,
@@ -54,7 +55,7 @@ def build_index(
         "select count(*), count(*) filter (where invoice_status = 'issued'),"
         " count(*) filter (where trim(coalesce(flags, ''), '; ') <> ''"
         " or list_contains(?::varchar[], invoice_id))"
-        " from marts.fct_invoices where billing_period = ?",
+        f" from marts.fct_invoices where {MONTH} = ?",
         [list(not_rendered), period],
     ).fetchone()
     all_count, issued_count, flagged_count = counts or (0, 0, 0)

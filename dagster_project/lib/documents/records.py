@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import duckdb
 
 INVOICES = "marts.fct_invoices"
+# The month in whose folder and on whose index an invoice is.
+MONTH = "billing_period"
 # Lines and tiers that a document prints; one with more is summed up. A printed row takes about
 # 0.1 MB of the PDF engine, and nobody reads the thousandth.
 PRINTED_ROWS = 1000
@@ -180,7 +182,7 @@ class ListedInvoice:
     invoice_status: str
     document_type: str
     customer_id: str
-    billing_period: str
+    month: str
     currency_code: str
     total_amount: Decimal
     content_hash: str | None
@@ -219,7 +221,7 @@ class CurrencyTotal:
 
 Row = TypeVar("Row")
 
-_PREVIOUS = """
+_PREVIOUS = f"""
     select
         customer_id,
         min(customer_name) as customer_name,
@@ -227,7 +229,7 @@ _PREVIOUS = """
         max(minor_units) as minor_units,
         sum(net_amount)::decimal(28, 6) as net_amount
     from marts.fct_invoices
-    where billing_period = ?
+    where {MONTH} = ?
     group by customer_id, currency_code
 """
 
@@ -246,7 +248,7 @@ def list_invoices(
     rows = connection.execute(
         f"""
         with listed as (
-            select * from {invoices} where billing_period = ? or ? is null
+            select * from {invoices} where {MONTH} = ? or ? is null
         ),
         printed as (
             select invoice_id from marts.fct_invoice_lines
@@ -258,12 +260,11 @@ def list_invoices(
         counts as (select invoice_id, count(*) as printed_rows from printed group by all)
         select
             invoice_id, invoice_number, invoice_status, document_type, customer_id,
-            billing_period, currency_code, total_amount, content_hash,
-            coalesce(printed_rows, 0)
+            {MONTH}, currency_code, total_amount, content_hash, coalesce(printed_rows, 0)
         from listed
         left join counts using (invoice_id)
         order by
-            billing_period, customer_id, currency_code, invoice_number nulls last, invoice_id
+            {MONTH}, customer_id, currency_code, invoice_number nulls last, invoice_id
         """,
         [period, period],
     ).fetchall()
@@ -443,7 +444,7 @@ def read_missing_invoices(
     """
     rows = connection.execute(
         f"with previous as ({_PREVIOUS}) from previous"
-        " anti join (from marts.fct_invoices where billing_period = ?)"
+        f" anti join (from marts.fct_invoices where {MONTH} = ?)"
         " using (customer_id, currency_code) order by customer_id, currency_code",
         [previous_period(period), period],
     )
@@ -454,16 +455,16 @@ def read_missing_invoices(
 def read_totals(connection: duckdb.DuckDBPyConnection, period: str) -> list[CurrencyTotal]:
     """Add up the invoices of a period by currency, beside the net of the month before."""
     rows = connection.execute(
-        """
+        f"""
         with previous as (
             select currency_code, sum(net_amount) as previous_net_amount
-            from marts.fct_invoices where billing_period = ? group by currency_code
+            from marts.fct_invoices where {MONTH} = ? group by currency_code
         )
         select
             currency_code, max(minor_units), count(*), sum(net_amount), sum(tax_amount),
             sum(total_amount), sum(due_amount), any_value(previous_net_amount)
         from marts.fct_invoices left join previous using (currency_code)
-        where billing_period = ? group by currency_code order by currency_code
+        where {MONTH} = ? group by currency_code order by currency_code
         """,
         [previous_period(period), period],
     ).fetchall()

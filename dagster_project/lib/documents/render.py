@@ -213,7 +213,7 @@ class DocumentsOfIssue:
                 continue
             if staged:
                 _remove(staged)
-            folder = self._documents_dir / entry.billing_period
+            folder = self._documents_dir / entry.month
             if folder.name not in self._stagings:
                 self._stagings[folder.name] = open_staging(folder, issuing=True)
             missing = _missing_suffixes(folder, entry, stem)
@@ -244,7 +244,7 @@ def _render(
     Returns: Why an invoice cannot be rendered, by invoice_id.
     """
     by_id = {job.entry.invoice_id: job for job in jobs}
-    periods = ", ".join(sorted({job.entry.billing_period for job in jobs}))
+    periods = ", ".join(sorted({job.entry.month for job in jobs}))
     reasons: dict[str, str] = {}
     count = 0
 
@@ -279,7 +279,7 @@ def _sentence(job: _Job, reason: str) -> str:
     """Name an invoice and why it has no document."""
     entry = job.entry
     return (
-        f"customer {entry.customer_id}, {entry.billing_period}, {entry.currency_code}"
+        f"customer {entry.customer_id}, {entry.month}, {entry.currency_code}"
         f" has no document: {reason}"
     )
 
