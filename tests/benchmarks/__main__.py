@@ -8,6 +8,7 @@ processors.
    deduplicate + aggregate + rate on the same files under the same memory limit.
 2. A day of usage added to twelve months, against a day added to one month.
 3. The month on Spark with one and with two cores, against DuckDB.
+4. One invoice of 200,000 lines, issued with its documents.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ from dagster_project.lib.engines import DuckDBWarehouse
 from dagster_project.lib.spark_warehouse import SparkWarehouse
 from tests.benchmarks.worker import REPOSITORY
 from tests.benchmarks.workload import Usage, write_accounts, write_price_book, write_usage
+from tests.harness import Scenario, build
 
 GIB = 1024**3
 TIME_AIM = 1.5
 MEMORY_AIM_BYTES = 4 * GIB
 GROWTH_AIM = 1.2
+DOCUMENT_AIM_BYTES = GIB
 ROUNDS = 3
 FIRST_DAY = date(2025, 1, 1)
 
@@ -259,6 +262,28 @@ def history(bench: Bench, months: int, daily_count: int) -> Job:
     return job
 
 
+def bench_documents(bench: Bench, line_count: int) -> Measured:
+    """Measure the issue of one invoice with a line for each value of a dimension.
+
+    Raises: RuntimeError if it is not issued whole.
+    """
+    world = Scenario()
+    world.meter("used", "use", dimensions="model")
+    world.subscriber("long", "0.01")
+    for number in range(line_count):
+        world.event("long", "100", data={"model": f"model-{number}"})
+    folder = bench.folder / "documents"
+    installation = build(
+        folder, world, dbt_folder=folder / "dbt", period="2026-01", tested=False
+    )
+    name = f"issue of {line_count:,} lines"
+    job = Job(name, "documents", installation.landing, "2026-01", installation.warehouse)
+    measured = bench.measure(job)
+    if measured.net_amount != line_count:
+        raise RuntimeError(f"{measured.net_amount} issued of {line_count}")
+    return measured
+
+
 def mark(is_met: bool) -> str:
     """Say whether an aim is met."""
     return "met" if is_met else "missed"
@@ -326,6 +351,19 @@ def spark_table(runs: list[Measured], title: str) -> Table:
     return table
 
 
+def document_table(run: Measured) -> Table:
+    """Set the memory of a long document against its aim."""
+    table = Table("", "wall time", "processor time", "peak memory", title="A long invoice")
+    is_met = mark(run.peak_bytes < DOCUMENT_AIM_BYTES)
+    table.add_row(
+        run.name,
+        f"{run.seconds:.1f} s",
+        f"{run.processor_seconds:.1f} s",
+        f"{run.peak_bytes / GIB:.2f} GiB (aim 1 GiB: {is_met})",
+    )
+    return table
+
+
 def day_table(runs: list[Measured], title: str) -> Table:
     """Compare a day added to a short history with one added to long ones."""
     table = Table(
@@ -361,8 +399,9 @@ def main() -> None:
     parser.add_argument("--parquet-events", type=int, default=20_000_000)
     parser.add_argument("--ndjson-events", type=int, default=2_000_000)
     parser.add_argument("--daily-events", type=int, default=100_000)
+    parser.add_argument("--document-lines", type=int, default=200_000)
     parser.add_argument("--memory-limit", default="3GB")
-    parser.add_argument("--only", choices=["month", "day", "spark"])
+    parser.add_argument("--only", choices=["month", "day", "spark", "documents"])
     parser.add_argument(
         "--folder", type=Path, help="where files go; a temporary one if absent"
     )
@@ -387,6 +426,8 @@ def main() -> None:
             runs = bench_day(bench, options.daily_events)
             title = f"A day of {options.daily_events:,} events added to"
             tables.append(day_table(runs, title))
+        if options.only in (None, "documents"):
+            tables.append(document_table(bench_documents(bench, options.document_lines)))
     for table in tables:
         console.print(table)
 

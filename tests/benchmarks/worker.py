@@ -1,6 +1,6 @@
 """One measured run in a process of its own: the product, or the script it is compared with.
 
-Usage: python -m tests.benchmarks.worker product|spark|reference JOB.json
+Usage: python -m tests.benchmarks.worker product|spark|reference|documents JOB.json
 The job is read from, and the outcome with its phases written back to, the same file.
 """
 
@@ -130,11 +130,33 @@ def run_reference(job: dict[str, Any]) -> dict[str, Any]:
     return {"phases": phases}
 
 
+def run_documents(job: dict[str, Any]) -> dict[str, Any]:
+    """Issue the drafts of a period, documents and all."""
+    from dagster_project.lib.documents import DocumentsOfIssue
+    from dagster_project.lib.engines import DuckDBWarehouse
+    from dagster_project.lib.settings import TEMPLATES_DIR
+
+    documents = DocumentsOfIssue(Path(job["folder"]) / "documents", TEMPLATES_DIR)
+    phases: dict[str, float] = {}
+    with timed(phases, "issue"):
+        store = DuckDBWarehouse(Path(job["warehouse"]))
+        issue = store.issue(job["period"], datetime.now(UTC), documents.render)
+        documents.put_in_place()
+    if issue.left_out or not issue.count:
+        raise RuntimeError(f"issued {issue.count}, left out {issue.left_out}")
+    return {"phases": phases}
+
+
 def main() -> None:
     """Run the job named on the command line."""
     kind, path = sys.argv[1], Path(sys.argv[2])
     job = json.loads(path.read_text())
-    runs = {"product": run_product, "spark": run_spark, "reference": run_reference}
+    runs = {
+        "product": run_product,
+        "spark": run_spark,
+        "reference": run_reference,
+        "documents": run_documents,
+    }
     outcome = runs[kind](job)
     path.write_text(json.dumps(job | outcome))
 

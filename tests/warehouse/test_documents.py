@@ -19,6 +19,7 @@ from typing import Any, get_args, get_type_hints
 import duckdb
 import pytest
 
+from dagster_project.lib import spark_warehouse
 from dagster_project.lib.documents import (
     DocumentConflictError,
     DocumentsOfIssue,
@@ -49,6 +50,7 @@ from dagster_project.lib.documents.store import safe_name
 from dagster_project.lib.documents.view import build_view, make_breakable
 from dagster_project.lib.invoice_summary import net_by_period
 from dagster_project.lib.issuing import Issue, issue_period
+from dagster_project.lib.spark_warehouse import SparkWarehouse
 
 TEMPLATES = Path(__file__).parents[2] / "invoice_templates"
 PERIOD = "2026-01"
@@ -1109,6 +1111,42 @@ def test_an_issue_killed_at_any_point_leaves_nothing_half(tmp_path: Path):
     render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
     assert {path.stem for path in folder.iterdir()} == {"INV-000001", "INV-000002", "index"}
     assert unfinished_periods(tmp_path) == []
+
+
+def test_a_batch_of_spark_is_committed_after_its_documents(
+    breaking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """There the rename of a folder commits the ledger, and no document is shown before."""
+    marts = drafts("A", "Broken", "C")
+    store = SparkWarehouse(tmp_path / "spark")
+    for schema, tables in (("tables/marts", "fct"), ("ledger/batch-000000", "issued")):
+        for name in TABLES:
+            table = name.replace("fct", tables)
+            folder = store.path / schema / table
+            folder.mkdir(parents=True)
+            source = f"{schema.partition('/')[0].replace('tables', 'marts')}.{table}"
+            marts.connection.execute(f"copy {source} to '{folder}/part.parquet'")
+            (folder / "_SUCCESS").touch()
+    documents = DocumentsOfIssue(tmp_path, breaking)
+
+    def killed(_folder: Path, _committed: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spark_warehouse, "_commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.issue(PERIOD, ISSUED_AT, documents.render)
+    assert not list((tmp_path / PERIOD).glob("INV*"))
+    documents = DocumentsOfIssue(tmp_path, breaking)
+    outcome = store.issue(PERIOD, ISSUED_AT, documents.render)
+    assert (outcome.count, list(outcome.left_out)) == (2, ["i-broken"])
+    documents.put_in_place()
+    with store.connect() as connection:
+        numbers = connection.execute(
+            "select invoice_number, customer_id from ledger.issued_invoices order by 1"
+        ).fetchall()
+    assert numbers == [("INV-000001", "a"), ("INV-000002", "c")]
+    assert len(list((tmp_path / PERIOD).glob("INV*"))) == 6
 
 
 def test_a_number_that_another_document_has_is_not_given(tmp_path: Path):
