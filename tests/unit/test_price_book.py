@@ -97,6 +97,8 @@ EDITS = [
     ("meters.csv", "zone=x,", "zone=x;,", 2, "filter", "names nothing"),
     ("meters.csv", "zone=x", "kind=c", 2, "filter", "2 times"),
     ("meters.csv", "kind=a|b", "kind=a| b", 2, "filter", "spaces around"),
+    ("meters.csv", "kind=a|b", "kind=a\x01|b", 2, "filter", "control character"),
+    ("meters.csv", "zone|kind", "zone|ki\tnd", 2, "dimensions", "control character"),
     ("meters.csv", "zone|kind", "zone||kind", 2, "dimensions", "names nothing"),
     ("meters.csv", "zone|kind", "zone|zone", 2, "dimensions", "2 times"),
     ("meters.csv", ",60,60", ",0,60", 3, "rounding_increment", "not above 0"),
