@@ -35,13 +35,14 @@
     {% for name, value in {
         'spark.sql.ansi.enabled': 'true',
         'spark.sql.decimalOperations.allowPrecisionLoss': 'false',
+        'spark.sql.variable.substitute': 'false',
         'spark.sql.timestampType': 'TIMESTAMP_NTZ',
         'spark.sql.session.timeZone': 'UTC',
     }.items() %}
         {% set found = run_query('set ' ~ name).rows[0][1] | string | lower %}
         {% if found != value | lower %}
             {{ exceptions.raise_compiler_error(name ~ ' is ' ~ found ~ ' and has to be ' ~ value
-                ~ ' for exact amounts; run dbt as meterhouse-dbt, with the profile of the project.') }}
+                ~ ' for exact amounts and names; run dbt as meterhouse-dbt, with the profile of the project.') }}
         {% endif %}
     {% endfor %}
     {% endif %}
