@@ -54,7 +54,7 @@ bench: $(SPARK_INSTALLED)
 	$(BIN)/python -m tests.benchmarks
 
 ui: $(INSTALLED)
-	$(BIN)/meterhouse ui
+	$(BIN)/meterhouse ui --ends-with-parent
 
 # The environments only; what was billed stays. Deleting the data directory resets that.
 clean:

@@ -5,7 +5,6 @@ that the same work runs from the Dagster UI.
 """
 
 import os
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,12 +20,14 @@ from rich.text import Text
 
 from dagster_project.lib import status as status_reading
 from dagster_project.lib.findings import FINDINGS
+from dagster_project.lib.process_group import run_group
 from dagster_project.lib.publishing import DATABASE
 from dagster_project.lib.settings import PROJECT_ROOT, Settings, check_period
 from dagster_project.price_commands import prices, quote
 from dagster_project.runner import (
     FailedCheck,
     RunFailedError,
+    UnreadFilesError,
     last_failed_checks,
     open_instance,
     prepare,
@@ -102,7 +103,7 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
         yield report
 
 
-def _run(job: str, period: str | None = None) -> None:
+def _run(job: str, period: str | None = None) -> list[FailedCheck]:
     title = f"{job} {period}" if period else job
     with _progress(title) as report, ExitStack() as stack:
         if not _is_verbose():
@@ -111,7 +112,19 @@ def _run(job: str, period: str | None = None) -> None:
                 redirect_stdout(stack.enter_context(Path(os.devnull).open("w")))
             )
         report("starting Dagster ...")
-        run_job(job, period, report)
+        return run_job(job, period, report)
+
+
+def _run_and_show(
+    job: str, period: str | None, show: Callable[[list[FailedCheck]], None]
+) -> None:
+    """Run a job, then show what it did; what it could not open is said after that."""
+    try:
+        checks = _run(job, period)
+    except UnreadFilesError as error:
+        show(error.warnings)
+        raise
+    show(checks)
 
 
 @cli.command()
@@ -119,15 +132,13 @@ def ingest() -> None:
     """Load whatever is new in the landing directory."""
     settings = _settings()
     before = status_reading.last_load(settings)
-    _run("ingest")
-    _print_loads(settings, before)
-    _print_unread_columns(settings, before)
-    failed = status_reading.failed_files(settings)
-    if failed:
-        raise RunFailedError(
-            "Could not be opened, will be tried again: "
-            + "; ".join(f"{path}: {error}" for path, error in failed)
-        )
+
+    def show(checks: list[FailedCheck]) -> None:
+        _print_loads(settings, before)
+        _print_unread_columns(settings, before)
+        _print_warnings(checks)
+
+    _run_and_show("ingest", None, show)
 
 
 @cli.command()
@@ -147,16 +158,19 @@ def issue(period: str) -> None:
 def _run_period(job: str, period: str) -> None:
     settings = _settings((job, period))
     before = status_reading.last_load(settings)
+
+    def show(_checks: list[FailedCheck]) -> None:
+        _print_unread_columns(settings, before, is_checked=True)
+        _print_periods(settings, [period])
+        _print_findings(settings, period)
+
     try:
-        _run(job, period)
+        _run_and_show(job, period, show)
     except RunFailedError as error:
         # What stopped the run is in the marts that it has built.
         if any(f" on {kind.mart}" in str(error) for kind in FINDINGS.values()):
             _print_findings(settings, period)
         raise
-    _print_unread_columns(settings, before, is_checked=True)
-    _print_periods(settings, [period])
-    _print_findings(settings, period)
 
 
 @cli.command()
@@ -196,17 +210,27 @@ def demo(events: int) -> None:
 
 @cli.command()
 @click.option("--port", default=3000, show_default=True)
-def ui(port: int) -> None:
-    """Run the Dagster UI with its sensors and schedules."""
+@click.option(
+    "--ends-with-parent",
+    is_flag=True,
+    help="End also when the program that started this command does; for make.",
+)
+def ui(port: int, ends_with_parent: bool) -> None:
+    """Run the Dagster UI with its sensors and schedules, all of it until this ends."""
     _settings()
+    # Whatever died while no daemon ran is said now.
+    open_instance().dispose()
     dagster = Path(sys.executable).with_name("dagster")
     workspace = PROJECT_ROOT / "workspace.yaml"
     arguments = [str(dagster), "dev", "-w", str(workspace), "-p", str(port)]
     path = f"{dagster.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     raise SystemExit(
-        subprocess.run(
-            arguments, cwd=PROJECT_ROOT, env={**os.environ, "PATH": path}, check=False
-        ).returncode
+        run_group(
+            arguments,
+            PROJECT_ROOT,
+            {**os.environ, "PATH": path},
+            ends_with_parent=ends_with_parent,
+        )
     )
 
 
@@ -302,11 +326,13 @@ def _print_periods(settings: Settings, periods: list[str] | None) -> None:
     console.print(table)
     if periods is not None:
         marts = {kind.mart for kind in FINDINGS.values()}
-        for check in warnings_of_runs:
-            # They have a table of their own.
-            if check.asset in marts:
-                continue
-            console.print(f"Warning: {check}", markup=False, highlight=False, soft_wrap=True)
+        # They have a table of their own.
+        _print_warnings([check for check in warnings_of_runs if check.asset not in marts])
+
+
+def _print_warnings(checks: list[FailedCheck]) -> None:
+    for check in checks:
+        _say(f"Warning: {check}")
 
 
 def _print_findings(settings: Settings, period: str) -> None:

@@ -7,13 +7,19 @@ a result is shown.
 import logging
 import os
 import re
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from dagster_project.lib import living_runs
 from dagster_project.lib.dagster_home import prepare_dagster_home
+from dagster_project.lib.failure_webhook import RunFailure, send_failure
+from dagster_project.lib.first_period import note_period
 from dagster_project.lib.price_book import refuse_unsound
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.spark_session import prepare_spark
@@ -31,10 +37,30 @@ _CHATTER = (
     "A dbt subsetted",
 )
 _PERIOD_TAG = "dagster/partition"
+# Of a run that died, where a command that found it has told of it
+TOLD_TAG = "meterhouse/told"
+# What these checks find ends a run as failed after it has done all that it could.
+_UNREAD_CHECKS = {
+    "ingest": "every_landed_file_was_loaded",
+    "bill": "drafts_hold_every_landed_file",
+}
+# So many old runs are deleted after a run, that nobody has to wait for it.
+_DELETED_AT_MOST = 20
 
 
 class RunFailedError(Exception):
     """A job that did not succeed; the message is one sentence for its user."""
+
+
+class UnreadFilesError(RunFailedError):
+    """A job that did all it could, without the files that could not be opened.
+
+    ``warnings`` are the checks that failed besides.
+    """
+
+    def __init__(self, message: str, warnings: list["FailedCheck"]) -> None:
+        super().__init__(message)
+        self.warnings = warnings
 
 
 @dataclass(frozen=True)
@@ -60,14 +86,20 @@ def prepare(settings: Settings) -> None:
 
 
 def open_instance() -> "dg.DagsterInstance":
-    """Dagster's own records of this installation.
+    """Dagster's own records of this installation, in which no dead run counts as running.
 
     Two processes that make their tables at the same time would leave them unusable.
     """
     import dagster as dg
 
     with writer_lock(Path(os.environ["DAGSTER_HOME"]) / ".start.lock"):
-        return dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.get()
+        webhook = Settings.from_environment().failure_webhook
+        told = {TOLD_TAG: "true"} if webhook else {}
+        dead = living_runs.end_dead_runs(instance, told)
+    for run in dead if webhook else []:
+        _say(tell_of_failure(instance, run, webhook))
+    return instance
 
 
 def refuse_early(settings: Settings, name: str, period: str) -> None:
@@ -100,37 +132,53 @@ def refuse_period(name: str, period: str, first: str, last: str) -> None:
         raise RunFailedError(f"{period} has not ended; it can be billed, and issued later.")
 
 
-def run_job(name: str, period: str | None, report: Callable[[str], None]) -> None:
+def run_job(name: str, period: str | None, report: Callable[[str], None]) -> list[FailedCheck]:
     """Run one job to its end.
 
     Args:
         name: ``ingest``, ``bill`` or ``issue``.
         period: Billing period of a partitioned job, ``YYYY-MM``.
         report: Told what is going on, one short line at a time.
+    Returns: The checks that failed, which only warn.
     Raises: RunFailedError if a step or a blocking check failed.
     """
+    settings = Settings.from_environment()
+    if period is not None:
+        refuse_period(name, period, settings.first_period, f"{datetime.now(UTC):%Y-%m}")
+        # A month that a person asks for is in the list of months from then on.
+        note_period(settings, period)
     from dagster_project.definitions import defs
+    from dagster_project.lib.run_history import delete_old_runs
 
     job = defs().resolve_job_def(name)
-    if period is not None and job.partitions_def is not None:
-        first = job.partitions_def.get_first_partition_key()
-        last = job.partitions_def.get_last_partition_key()
-        if first is not None and last is not None:
-            refuse_period(name, period, first, last)
     logger = logging.getLogger("meterhouse.progress")
     handler = _Progress(report)
     logger.addHandler(handler)
     try:
         with open_instance() as instance:
+            # Before it is among Dagster's records, where whoever looks would take it for dead.
+            run_id = str(uuid.uuid4())
+            living_runs.keep_alive(Path(instance.root_directory), run_id)
             result = job.execute_in_process(
                 instance=instance,
+                run_id=run_id,
                 partition_key=period,
                 raise_on_error=False,
                 run_config={"loggers": {"progress": {}}},
             )
+            checks = _failed(result.get_asset_check_evaluations())
+            if not result.success and settings.failure_webhook:
+                _say(tell_of_failure(instance, result.dagster_run, settings.failure_webhook))
+            delete_old_runs(instance, settings.run_history_days, _DELETED_AT_MOST)
             if not result.success:
-                checks = [c for c in failed_checks(instance, result.run_id) if c.is_blocking]
-                raise RunFailedError(_sentence(result, checks))
+                blocking = [check for check in checks if check.is_blocking]
+                if [check.name for check in blocking] == [_UNREAD_CHECKS.get(name)]:
+                    raise UnreadFilesError(
+                        f"Could not be opened, will be tried again: {blocking[0].description}",
+                        [check for check in checks if not check.is_blocking],
+                    )
+                raise RunFailedError(_sentence(result.all_events, blocking))
+            return checks
     finally:
         logger.removeHandler(handler)
 
@@ -142,23 +190,25 @@ def failed_checks(instance: "dg.DagsterInstance", run_id: str) -> list[FailedChe
     records = instance.get_records_for_run(
         run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ).records
-    found = []
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
-        evaluation = event.asset_check_evaluation_data
-        if evaluation.passed:
-            continue
-        found.append(
-            FailedCheck(
-                asset=evaluation.asset_key.to_user_string(),
-                name=evaluation.check_name,
-                is_blocking=evaluation.severity == dg.AssetCheckSeverity.ERROR,
-                description=_one_line(evaluation.description or ""),
-            )
+    events = [record.event_log_entry.dagster_event for record in records]
+    return _failed(
+        [event.asset_check_evaluation_data for event in events if event is not None]
+    )
+
+
+def _failed(evaluations: Iterable["dg.AssetCheckEvaluation"]) -> list[FailedCheck]:
+    import dagster as dg
+
+    return [
+        FailedCheck(
+            asset=evaluation.asset_key.to_user_string(),
+            name=evaluation.check_name,
+            is_blocking=evaluation.severity == dg.AssetCheckSeverity.ERROR,
+            description=_one_line(evaluation.description or ""),
         )
-    return found
+        for evaluation in evaluations
+        if not evaluation.passed
+    ]
 
 
 def last_failed_checks(instance: "dg.DagsterInstance", period: str) -> list[FailedCheck]:
@@ -169,11 +219,56 @@ def last_failed_checks(instance: "dg.DagsterInstance", period: str) -> list[Fail
     return [check for run in runs for check in failed_checks(instance, run.run_id)]
 
 
-def _sentence(result: "dg.ExecuteInProcessResult", checks: list[FailedCheck]) -> str:
+def tell_of_failure(
+    instance: "dg.DagsterInstance", run: "dg.DagsterRun", webhook: str
+) -> str | None:
+    """Post a failed run to the webhook.
+
+    Returns: None, or a sentence that says why that could not be done.
+    """
+    import dagster as dg
+
+    checks = failed_checks(instance, run.run_id)
+    events = [
+        record.event_log_entry.dagster_event
+        for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE)
+        for record in instance.get_records_for_run(run.run_id, of_type=kind).records
+    ]
+    return send_failure(
+        webhook,
+        RunFailure(
+            run_id=run.run_id,
+            job=run.job_name,
+            period=_periods(run.tags),
+            error=_sentence(
+                [event for event in events if event is not None],
+                [check for check in checks if check.is_blocking],
+            ),
+            failed_checks=[str(check) for check in checks],
+        ),
+    )
+
+
+def _periods(tags: Mapping[str, str]) -> str | None:
+    """The billing month of a run, or the first and the last of its months."""
+    first, last = (
+        tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")
+    )
+    return tags.get(_PERIOD_TAG) or (f"{first}...{last}" if first and last else None)
+
+
+def _say(reason: str | None) -> None:
+    if reason is not None:
+        click.echo(f"Warning: {reason}", err=True)
+
+
+def _sentence(events: Sequence["dg.DagsterEvent"], checks: list[FailedCheck]) -> str:
+    if any(living_runs.GONE in (event.message or "") for event in events):
+        return living_runs.GONE
     if checks:
         more = f" (and {len(checks) - 1} more)" if len(checks) > 1 else ""
         return f"A check stands between this data and the customer: {checks[0]}{more}"
-    for event in result.all_events:
+    for event in events:
         if not event.is_step_failure:
             continue
         data = event.step_failure_data

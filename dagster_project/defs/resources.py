@@ -15,12 +15,14 @@ from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.ingest import IngestReport, TimeRule
 from dagster_project.lib.issuing import Issue, Render
+from dagster_project.lib.living_runs import keep_alive
 from dagster_project.lib.settings import DBT_PROJECT_DIR, Settings
 from dagster_project.lib.spark_session import prepare_spark
 from dagster_project.lib.warehouse import writer_lock
 
 # Limited to one slot in dagster.yaml; every asset that writes the warehouse is in it.
 WAREHOUSE_POOL = "warehouse"
+INGEST_JOB = "ingest"
 # The one job that issues: guards block in it, and warn elsewhere.
 ISSUE_JOB = "issue"
 OWNERS = ["team:billing"]
@@ -41,7 +43,9 @@ class WarehouseResource(dg.ConfigurableResource):
     def yield_for_execution(
         self, context: dg.InitResourceContext
     ) -> Iterator["WarehouseResource"]:
-        """Hold the writer lock for the length of the run."""
+        """Hold the writer lock for as long as the run, which is seen to live from now."""
+        if context.instance is not None and context.run_id is not None:
+            keep_alive(Path(context.instance.root_directory), context.run_id)
 
         def waiting(message: str) -> None:
             if context.log is not None:

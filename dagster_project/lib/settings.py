@@ -9,10 +9,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt"
 TEMPLATES_DIR = PROJECT_ROOT / "invoice_templates"
+
+DEFAULT_FIRST_PERIOD = "2020-01"
+DEFAULT_RUN_HISTORY_DAYS = 90
 
 # The default name of the warehouse by engine: a file, or a folder of Parquet files.
 TARGETS = {"duckdb": "warehouse.duckdb", "spark": "warehouse.spark"}
@@ -25,6 +29,8 @@ VARIABLES = (
     "METERHOUSE_PRICING_DIR",
     "METERHOUSE_TARGET",
     "METERHOUSE_FIRST_PERIOD",
+    "METERHOUSE_RUN_HISTORY_DAYS",
+    "METERHOUSE_FAILURE_WEBHOOK",
     # The embedded Spark
     "METERHOUSE_SPARK_MASTER",
     "METERHOUSE_SPARK_MEMORY",
@@ -53,6 +59,30 @@ def check_period(text: str) -> str:
     return text
 
 
+def _days(text: str) -> int:
+    if not text:
+        return DEFAULT_RUN_HISTORY_DAYS
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) == 0:
+        raise SettingsError(
+            f"METERHOUSE_RUN_HISTORY_DAYS is {text!r}; it must be a number of days, 1 or more."
+        )
+    return int(text)
+
+
+def _web_address(text: str) -> str:
+    try:
+        address = urlsplit(text)
+        is_usable = address.scheme in ("http", "https") and bool(address.hostname)
+    except ValueError:
+        is_usable = False
+    if text and not is_usable:
+        # The address is not repeated: it may be a secret.
+        raise SettingsError(
+            "METERHOUSE_FAILURE_WEBHOOK is no address that begins with http:// or https://."
+        )
+    return text
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one installation; every path is absolute.
@@ -69,6 +99,8 @@ class Settings:
     pricing_dir: Path
     target: str
     first_period: str
+    run_history_days: int
+    failure_webhook: str
     spark_method: str
     spark_master: str
     spark_memory: str
@@ -81,7 +113,7 @@ class Settings:
         working directory, as everywhere on a command line.
 
         Raises: SettingsError for an unknown METERHOUSE_* variable, because a misspelt one
-            would otherwise be a default in silence, and for an unknown target or period.
+            would otherwise be a default in silence, and for a value that cannot be used.
         """
         for name in sorted(environment):
             if name.startswith("METERHOUSE_") and name not in VARIABLES:
@@ -108,7 +140,11 @@ class Settings:
             pricing_dir=path("METERHOUSE_PRICING_DIR", PROJECT_ROOT / "pricing_seeds"),
             target=target,
             first_period=check_period(
-                environment.get("METERHOUSE_FIRST_PERIOD", "").strip() or "2020-01"
+                environment.get("METERHOUSE_FIRST_PERIOD", "").strip() or DEFAULT_FIRST_PERIOD
+            ),
+            run_history_days=_days(environment.get("METERHOUSE_RUN_HISTORY_DAYS", "").strip()),
+            failure_webhook=_web_address(
+                environment.get("METERHOUSE_FAILURE_WEBHOOK", "").strip()
             ),
             spark_method=environment.get("METERHOUSE_SPARK_METHOD", "").strip() or "session",
             spark_master=environment.get("METERHOUSE_SPARK_MASTER", "").strip() or "local[*]",
@@ -164,6 +200,8 @@ class Settings:
             "METERHOUSE_PRICING_DIR": str(self.pricing_dir),
             "METERHOUSE_TARGET": self.target,
             "METERHOUSE_FIRST_PERIOD": self.first_period,
+            "METERHOUSE_RUN_HISTORY_DAYS": str(self.run_history_days),
+            "METERHOUSE_FAILURE_WEBHOOK": self.failure_webhook,
             "METERHOUSE_SPARK_METHOD": self.spark_method,
             "METERHOUSE_SPARK_MASTER": self.spark_master,
             "METERHOUSE_SPARK_MEMORY": self.spark_memory,

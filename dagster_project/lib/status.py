@@ -65,16 +65,6 @@ def loads_since(settings: Settings, load_id: int) -> list[tuple[str, int, int, i
     return [(kind, *(int(value or 0) for value in counts)) for kind, *counts in rows]
 
 
-def failed_files(settings: Settings) -> list[tuple[str, str]]:
-    """Path and error of the files that could not be opened at the last load."""
-    with _readable(settings) as connection:
-        if connection is None:
-            return []
-        return connection.execute(
-            "select source_file, error from raw.failed_files order by source_file"
-        ).fetchall()
-
-
 def unread_columns(settings: Settings, load_id: int) -> list[tuple[str, str, str | None]]:
     """Columns that nobody reads of files loaded after ``load_id``.
 

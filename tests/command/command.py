@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.harness import Installation, Scenario
 
@@ -34,7 +35,11 @@ def prepare(folder: Path, scenario: Scenario) -> Installation:
 
 
 def start(
-    installation: Installation, *arguments: str, program: str = "meterhouse", **variables: str
+    installation: Installation,
+    *arguments: str,
+    program: str = "meterhouse",
+    output: int | IO[str] = subprocess.PIPE,
+    **variables: str,
 ) -> subprocess.Popen[str]:
     """Start a command of ours in a process group of its own, which a test may kill."""
     environment = {
@@ -50,8 +55,8 @@ def start(
     return subprocess.Popen(
         [str(PROGRAMS / program), *arguments],
         env=environment | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         text=True,
         start_new_session=True,
     )

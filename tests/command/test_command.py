@@ -5,6 +5,7 @@ Few tests, since every start takes seconds.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from tests.command.command import Outcome, finish, kill_at, prepare, run, start
 from tests.harness import Installation, Scenario
+from tests.orchestration.webhook import receiver
 
 
 def tiny() -> Scenario:
@@ -151,6 +153,62 @@ def test_names_that_nobody_reads_are_said(life: Life) -> None:
 def test_killed_runs_and_two_writers_at_once_lose_and_double_nothing(life: Life) -> None:
     """An invoice would be missing, or sent twice."""
     assert_all_is_there_once(life.installation)
+
+
+def test_killed_runs_are_marked_as_failed_by_the_next_command(life: Life) -> None:
+    """Dagster would count them as running, and let nothing else write, for ever."""
+    import dagster as dg
+
+    home = life.installation.folder / "dagster"
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        runs = [(run.job_name, run.status.value) for run in instance.get_runs()]
+    assert sorted(runs) == [
+        *[("bill", "FAILURE"), ("bill", "SUCCESS")],
+        *[("ingest", "FAILURE"), ("ingest", "SUCCESS")],
+        *[("issue", "FAILURE"), ("issue", "FAILURE"), ("issue", "SUCCESS")],
+        ("issue", "SUCCESS"),
+    ]
+
+
+def test_files_that_are_not_as_they_should_be_are_named(tmp_path: Path) -> None:
+    """What is in them is billed to nobody, and a run that ended well would hide it."""
+    installation = prepare(tmp_path, tiny())
+    usage = installation.landing / "usage"
+    unread, loaded = usage / "b.ndjson.gz", usage / "1-a.ndjson"
+    unread.write_bytes(b"no gzip")
+    with receiver() as hook:
+        hook.answers += [503, 503]
+        failed = run(installation, "ingest", METERHOUSE_FAILURE_WEBHOOK=hook.address)
+    assert failed.code == 1, failed
+    assert "Loaded" in failed.output
+    assert failed.error.startswith("Error: Could not be opened, will be tried again: usage/b.")
+    assert len(failed.error.strip().splitlines()) == 1, failed.error
+    first, second, told = hook.received
+    assert first == second == told
+    assert (told["job"], told["period"]) == ("ingest", None)
+    assert "usage/b.ndjson.gz" in told["error"]
+
+    line = loaded.read_text().splitlines()[0]
+    unread.write_bytes(gzip.compress(line.replace('"a-1"', '"new"').encode()))
+    with loaded.open("a") as file:
+        file.write(line.replace('"a-1"', '"late"'))
+    mended = run(installation, "ingest")
+    assert mended.code == 0, mended
+    assert mended.error == ""
+    assert "Warning: loaded_files_are_unchanged on raw/load_files: usage/1-a.ndjson: had" in (
+        mended.output
+    )
+    (stored,) = installation.rows("select count(*)::int as count from raw.usage_events")
+    assert stored["count"] == 7
+
+    # Nobody listens there any more.
+    unread.with_name("c.parquet").write_bytes(b"no parquet")
+    untold = run(installation, "ingest", METERHOUSE_FAILURE_WEBHOOK=hook.address)
+    assert untold.code == 1
+    warning, error = untold.error.strip().splitlines()
+    assert warning.startswith("Warning: The failure could not be sent")
+    assert "secret" not in warning
+    assert "usage/c.parquet" in error
 
 
 def test_letters_that_the_pdf_lacks_are_named(life: Life) -> None:

@@ -18,7 +18,8 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
 
     The outage stops drafts as well. Once it is acknowledged the sound customer has a draft. A
     file that cannot be opened, and then the charge out of range, still stop the issue, and so
-    does usage of nobody, which the price book has block.
+    does usage of nobody, which the price book has block. Without the file, drafts are made and
+    shown, and yet the run has failed.
     """
     world = Scenario()
     world.meter("used", "use")
@@ -57,7 +58,12 @@ def test_what_blocks_an_issue_stops_it_until_it_is_dealt_with(tmp_path: Path) ->
         unread.error
     )
     drafted = run(installation, "bill", *PERIOD)
-    assert drafted.code == 0, drafted
+    assert drafted.code == 1, drafted
+    assert drafted.error.startswith(
+        "Error: Could not be opened, will be tried again: usage/br"
+    )
+    assert "Billing periods" in drafted.output
+    assert (tmp_path / "published/marts.duckdb").exists()
     assert "Warning: every_landed_file_was_loaded" in drafted.output
     broken.unlink()
     assert (tmp_path / "documents/2026-01/draft-sound-EUR.html").exists()

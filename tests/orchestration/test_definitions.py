@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dagster_project.lib.first_period import note_period
+from dagster_project.lib.settings import Settings
+
 if TYPE_CHECKING:
     import dagster as dg
 
@@ -23,6 +26,7 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[dg.Defini
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         for name in [name for name in sys.modules if name.startswith("dagster_project.def")]:
             patch.delitem(sys.modules, name)
+        note_period(Settings.from_environment(), "2025-12")
         from dagster_project.definitions import defs
 
         yield defs()
@@ -33,6 +37,34 @@ def test_the_three_jobs_are_there(definitions: "dg.Definitions") -> None:
     """The command and the UI start the same jobs."""
     for name in ("ingest", "bill", "issue"):
         assert definitions.resolve_job_def(name).name == name
+
+
+def test_months_begin_with_the_first_usage_and_are_made_in_one_run(
+    definitions: "dg.Definitions",
+) -> None:
+    """Years without any usage would stand before it; a run for each month takes a day."""
+    import dagster as dg
+
+    graph = definitions.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.materializable_asset_keys]
+    partitioned = [node for node in nodes if node.is_partitioned]
+    assert {"issued_invoices", "fct_invoices", "prices"} <= {
+        node.key.to_user_string() for node in partitioned
+    }
+    for node in partitioned:
+        assert node.partitions_def.get_first_partition_key() == "2025-12", node.key
+        assert node.backfill_policy == dg.BackfillPolicy.single_run(), node.key
+
+
+def test_nothing_of_a_backfill_runs_before_the_load(definitions: "dg.Definitions") -> None:
+    """A model that waits for nothing would be a run of its own, and what rests on it too."""
+    graph = definitions.resolve_asset_graph()
+    roots = {
+        key.to_user_string()
+        for key in graph.materializable_asset_keys
+        if not graph.get(key).parent_keys & graph.materializable_asset_keys
+    }
+    assert {name for name in roots if not name.startswith("raw/")} == {"price_book"}
 
 
 def test_billing_a_month_never_issues_it(definitions: "dg.Definitions") -> None:

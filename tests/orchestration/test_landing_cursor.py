@@ -1,6 +1,9 @@
 """The sensor's decision, which has to be a function of cursor and listing alone."""
 
-from dagster_project.lib.landing_cursor import decide_load
+import os
+from pathlib import Path
+
+from dagster_project.lib.landing_cursor import changed_files, decide_load, list_landing
 
 
 def test_nothing_landed_starts_nothing() -> None:
@@ -31,3 +34,29 @@ def test_the_same_files_have_the_same_run_key_after_a_restart() -> None:
 def test_names_with_separators_do_not_collide() -> None:
     """Two files must not look like one with a longer name."""
     assert decide_load(None, ["a b"]).run_key != decide_load(None, ["a", "b"]).run_key
+
+
+def test_a_file_replaced_under_its_name_starts_a_run(tmp_path: Path) -> None:
+    """One that could not be opened, and was mended, would never be loaded."""
+    file, new = tmp_path / "usage" / "a.parquet", tmp_path / "usage" / ".a.tmp"
+    file.parent.mkdir()
+    file.write_bytes(b"broken")
+    os.utime(file, ns=(1, 1))
+    cursor = decide_load(None, list_landing(tmp_path)).cursor
+    assert decide_load(cursor, list_landing(tmp_path)).run_key is None
+    # Of the same size and age, as some tools that copy files leave it
+    new.write_bytes(b"mended")
+    os.utime(new, ns=(1, 1))
+    new.rename(file)
+    assert decide_load(cursor, list_landing(tmp_path)).run_key is not None
+
+
+def test_a_loaded_file_that_changed_is_named(tmp_path: Path) -> None:
+    """What was added to it is billed to nobody."""
+    (tmp_path / "usage").mkdir()
+    for name in ("same", "grown", "new"):
+        (tmp_path / "usage" / f"{name}.csv").write_bytes(b"12345")
+    loaded = {"usage/same.csv": 5, "usage/grown.csv": 3, "usage/gone.csv": 9}
+    assert changed_files(tmp_path, loaded) == [
+        "usage/grown.csv: had 3 bytes when it was loaded and has 5 now"
+    ]

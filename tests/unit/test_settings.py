@@ -25,6 +25,7 @@ def test_nothing_set_means_the_folders_of_the_project() -> None:
     assert settings.data_dir == PROJECT_ROOT / "data"
     assert settings.pricing_dir == PROJECT_ROOT / "pricing_seeds"
     assert (settings.target, settings.first_period) == ("duckdb", "2020-01")
+    assert (settings.run_history_days, settings.failure_webhook) == (90, "")
 
 
 def test_each_engine_has_a_warehouse_of_its_own() -> None:
@@ -57,6 +58,10 @@ def test_relative_paths_are_made_absolute(
         ("METERHOUSE_TARGET", "postgres"),
         ("METERHOUSE_SPARK_MASTERS", "local[2]"),
         ("METERHOUSE_FIRST_PERIOD", "2026-13"),
+        ("METERHOUSE_RUN_HISTORY_DAYS", "0"),
+        ("METERHOUSE_RUN_HISTORY_DAYS", "ninety"),
+        ("METERHOUSE_FAILURE_WEBHOOK", "hooks.example.com/x"),
+        ("METERHOUSE_FAILURE_WEBHOOK", "http://[x"),
     ],
 )
 def test_what_is_unknown_raises_and_names_itself(name: str, value: str) -> None:
@@ -68,7 +73,13 @@ def test_what_is_unknown_raises_and_names_itself(name: str, value: str) -> None:
 
 def test_settings_survive_the_way_to_a_child_process() -> None:
     """The child, dbt, has to see the very paths that Python uses."""
-    settings = Settings.from_environment({"METERHOUSE_DATA_DIR": "/srv/billing"})
+    settings = Settings.from_environment(
+        {
+            "METERHOUSE_DATA_DIR": "/srv/billing",
+            "METERHOUSE_RUN_HISTORY_DAYS": "30",
+            "METERHOUSE_FAILURE_WEBHOOK": "https://hooks.example.com/x",
+        }
+    )
     child = {k: v for k, v in settings.as_environment().items() if k.startswith("METERHOUSE")}
     assert Settings.from_environment(child) == settings
 

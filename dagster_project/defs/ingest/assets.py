@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.defs.resources import OWNERS, WAREHOUSE_POOL, WarehouseResource, settings
+from dagster_project.lib.first_period import first_month_of_usage, note_period
+from dagster_project.lib.landing_cursor import changed_files
 from dagster_project.lib.price_book import UnsoundPriceBookError, refuse_unsound
 from dagster_project.lib.price_book.files import TABLE_ENDINGS
 from dagster_project.lib.price_book.sources import UnsoundSourcesError, read_time_rules
@@ -42,11 +44,18 @@ _RAW_TABLES = {
         )
         for table, description in _RAW_TABLES.items()
     ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            name="loaded_files_are_unchanged",
+            asset=["raw", "load_files"],
+            description="Every file has the size that it had when it was loaded.",
+        )
+    ],
     pool=WAREHOUSE_POOL,
 )
 def landed_files(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Load every file that landed and is not in the ledger, in one transaction."""
     settings.landing_dir.mkdir(parents=True, exist_ok=True)
     # As this run has checked it, or as it stands where the run loads alone.
@@ -64,6 +73,11 @@ def landed_files(
     )
     with warehouse.get_connection() as connection:
         row_counts = {table: count_rows(connection, "raw", table) for table in _RAW_TABLES}
+        loaded_sizes = dict(
+            connection.execute("select source_file, size_bytes from raw.load_files").fetchall()
+        )
+        if report.load_id is not None:
+            note_period(settings, first_month_of_usage(connection))
     for path, error in report.failed_files:
         context.log.warning(f"{path} could not be opened and will be tried again: {error}")
     added: dict[str, Any] = {
@@ -81,6 +95,19 @@ def landed_files(
                 **(added if table == "load_files" else {}),
             },
         )
+    changed = changed_files(settings.landing_dir, loaded_sizes)
+    more = [f"and {len(changed) - 5} more"] if len(changed) > 5 else []
+    yield dg.AssetCheckResult(
+        asset_key=["raw", "load_files"],
+        check_name="loaded_files_are_unchanged",
+        passed=not changed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join([*changed[:5], *more])
+        + "; what was loaded stands, what came since has to land under a new name"
+        if changed
+        else None,
+        metadata={"changed_count": len(changed), "changed": changed[:1000]},
+    )
 
 
 @dg.asset(

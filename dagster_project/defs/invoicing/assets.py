@@ -1,12 +1,16 @@
 """From drafts to what a customer and a BI tool may see: issuing, documents, publishing."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DbtCliResource
 
-from dagster_project.defs.partitions import billing_months, has_ended
+from dagster_project.defs.partitions import billing_months, has_ended, one_run
+from dagster_project.defs.quality.verdict import UNREAD_FILES, verdict
 from dagster_project.defs.resources import (
     ISSUE_JOB,
     OWNERS,
@@ -24,6 +28,7 @@ from dagster_project.lib.documents import (
     render_period,
     unfinished_periods,
 )
+from dagster_project.lib.first_period import first_month_of_invoices, note_period
 from dagster_project.lib.invoice_summary import (
     invoice_counts,
     money_by_currency,
@@ -46,6 +51,7 @@ _CHECKED_MARTS = [
 ]
 
 
+NOT_ISSUED = "Invoices are issued by a whole run of the job issue, after all of its checks."
 # Their checks stand before an issue alone: drafts of everybody else can be made and read.
 _ISSUE_GUARDS = [
     "fct_account_exceptions",
@@ -62,6 +68,7 @@ _NAMED = 20
 @dg.asset(
     deps=[*_CHECKED_MARTS, *_ISSUE_GUARDS],
     partitions_def=billing_months,
+    backfill_policy=one_run,
     group_name="invoicing",
     kinds={"python", "duckdb"},
     owners=OWNERS,
@@ -70,53 +77,83 @@ _NAMED = 20
 def issued_invoices(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, dbt: DbtCliResource
 ) -> dg.MaterializeResult:
-    """Number and freeze the drafts of one billing month; nothing is ever issued twice.
+    """Number and freeze the drafts of each billing month; nothing is ever issued twice.
 
     Documents are rendered before anything is numbered. What cannot be rendered stays a draft.
 
     The blocking checks of every mart stand before it, which they do in a whole run of the job
-    alone: it refuses to be materialized by itself. Afterwards the invoicing models and the
-    marts are built again, so that readers see the drafts as issued.
+    alone. Materialized together with other assets it issues nothing and says so, that they
+    can be made; by itself, and in a part of the job, it refuses. After an issue the invoicing
+    models and the marts are built again, so that readers see the drafts as issued.
     """
-    period = context.partition_key
-    if not has_ended(period):
-        raise dg.Failure(f"{period} has not ended.", allow_retries=False)
+    periods = context.partition_keys
+    issued_now: int | None = None
+    left_out: list[str] = []
+    if context.run.job_name != ISSUE_JOB and len(context.job_def.nodes) > 1:
+        context.log.warning(NOT_ISSUED)
+    else:
+        issued_now, left_out = _issue(context, warehouse, dbt, periods)
+    with warehouse.get_connection() as connection:
+        counts = [invoice_counts(connection, period) for period in periods]
+        billed = _billed(connection, periods)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(count.get("issued", 0) for count in counts),
+            "issued_now": issued_now or 0,
+            "left_out": left_out[:_NAMED],
+            "left_out_count": len(left_out),
+            "billed": billed,
+            **({"not_issued": NOT_ISSUED} if issued_now is None else {}),
+        }
+    )
+
+
+def _issue(
+    context: dg.AssetExecutionContext,
+    warehouse: WarehouseResource,
+    dbt: DbtCliResource,
+    periods: Sequence[str],
+) -> tuple[int, list[str]]:
+    """How many were issued, and why others were not."""
+    for period in periods:
+        if not has_ended(period):
+            raise dg.Failure(f"{period} has not ended.", allow_retries=False)
     run, steps = context.run, {node.name for node in context.job_def.nodes}
     is_part = run.asset_selection or set(run.step_keys_to_execute or steps) != steps
     if run.job_name != ISSUE_JOB or is_part:
-        raise dg.Failure(
-            "Invoices are issued by a whole run of the job issue, after all of its checks.",
-            allow_retries=False,
-        )
-    documents = DocumentsOfIssue(settings.documents_dir, TEMPLATES_DIR, context.log.info)
-    issued_at = datetime.now(UTC).replace(tzinfo=None)
-    issue = warehouse.issue(period, issued_at, documents.render)
-    documents.put_in_place()
-    context.log.info(f"Issued {issue.count} documents of {period}.")
-    if issue.count:
-        # What the bill before it has found settled stays so.
-        selection = ["--select", "path:models/invoicing path:models/marts"]
-        selection += ["--exclude", "inv_settled_periods"]
-        with environment({PERIOD_VARIABLE: period}):
-            dbt.cli(["build", *selection, *NO_UNIT_TESTS], target_path=DBT_TARGET).wait()
-    with warehouse.get_connection() as connection:
-        counts = invoice_counts(connection, period)
-        money = money_by_currency(connection, period)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": counts.get("issued", 0),
-            "issued_now": issue.count,
-            "left_out": list(issue.left_out.values())[:_NAMED],
-            "left_out_count": len(issue.left_out),
-            # Amounts go out as text: float metadata would show cents that nobody was charged.
-            "billed": [f"{amount} {code}" for code, amount in money.items()],
-        }
-    )
+        raise dg.Failure(NOT_ISSUED, allow_retries=False)
+    total = 0
+    left_out: list[str] = []
+    for period in periods:
+        documents = DocumentsOfIssue(settings.documents_dir, TEMPLATES_DIR, context.log.info)
+        issued_at = datetime.now(UTC).replace(tzinfo=None)
+        issue = warehouse.issue(period, issued_at, documents.render)
+        documents.put_in_place()
+        context.log.info(f"Issued {issue.count} documents of {period}.")
+        total += issue.count
+        left_out += issue.left_out.values()
+        if issue.count:
+            # What the bill before it has found settled stays so.
+            selection = ["--select", "path:models/invoicing path:models/marts"]
+            selection += ["--exclude", "inv_settled_periods"]
+            with environment({PERIOD_VARIABLE: period}):
+                dbt.cli(["build", *selection, *NO_UNIT_TESTS], target_path=DBT_TARGET).wait()
+    return total, left_out
+
+
+def _billed(connection: duckdb.DuckDBPyConnection, periods: Sequence[str]) -> list[str]:
+    # Amounts go out as text: float metadata would show cents that nobody was charged.
+    return [
+        f"{amount} {code}" if len(periods) == 1 else f"{period}: {amount} {code}"
+        for period in periods
+        for code, amount in money_by_currency(connection, period).items()
+    ]
 
 
 @dg.asset(
     deps=[*_CHECKED_MARTS, issued_invoices],
     partitions_def=billing_months,
+    backfill_policy=one_run,
     group_name="invoicing",
     kinds={"jinja2", "python"},
     owners=OWNERS,
@@ -125,18 +162,26 @@ def issued_invoices(
 def invoice_documents(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:
-    """Replace the drafts of one billing month and add its newly issued documents.
+    """Replace the drafts of each billing month and add its newly issued documents.
 
     So it does in the months that a killed issue, or a document that could not be rendered, has
     left unfinished.
     """
-    period, folder = context.partition_key, settings.documents_dir
+    periods, folder = context.partition_keys, settings.documents_dir
+    # What is shown of the run is of its last month.
+    period = periods[-1]
     with warehouse.get_connection() as connection:
         for other in unfinished_periods(folder):
-            if other != period:
+            if other not in periods:
                 render_period(connection, other, folder, TEMPLATES_DIR, context.log.info)
-        documents = render_period(connection, period, folder, TEMPLATES_DIR, context.log.info)
-        money = money_by_currency(connection, period)
+        documents = [
+            document
+            for each in periods
+            for document in render_period(
+                connection, each, folder, TEMPLATES_DIR, context.log.info
+            )
+        ]
+        billed = _billed(connection, periods)
         preview = preview_table(connection, period)
         plots = [
             as_markdown_image(
@@ -145,7 +190,7 @@ def invoice_documents(
                 ),
                 f"Net revenue by billing month in {code}",
             )
-            for code in money
+            for code in money_by_currency(connection, period)
         ]
     issued = sum(document.invoice_status == "issued" for document in documents)
     return dg.MaterializeResult(
@@ -153,12 +198,20 @@ def invoice_documents(
             "dagster/row_count": len(documents),
             "issued": issued,
             "drafts": len(documents) - issued,
-            "billed": [f"{amount} {code}" for code, amount in money.items()],
+            "billed": billed,
             "preview": dg.MetadataValue.md(preview),
             "revenue": dg.MetadataValue.md("\n\n".join(plots) or "No invoices yet."),
             "folder": dg.MetadataValue.path(folder / period),
         }
     )
+
+
+def _document_files(periods: Sequence[str]) -> list[Path]:
+    return [
+        path
+        for period in periods
+        for path in sorted((settings.documents_dir / period).glob("[!.]*.json"))
+    ]
 
 
 @dg.asset_check(
@@ -171,19 +224,18 @@ def documents_equal_marts(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> dg.AssetCheckResult:
     """Compare the JSON form of every document with the marts, amount by amount."""
-    period = context.partition_key
     with warehouse.get_connection() as connection:
         expected = {
             invoice_id: (number, total, due)
             for invoice_id, number, total, due in connection.execute(
                 "select invoice_id, invoice_number, total_amount, due_amount"
-                " from marts.fct_invoices where billing_period = ?"
+                " from marts.fct_invoices where billing_period = any(?)"
                 " and invoice_id not in (select unnest(?::varchar[]))",
-                [period, list(not_rendered(settings.documents_dir))],
+                [list(context.partition_keys), list(not_rendered(settings.documents_dir))],
             ).fetchall()
         }
     found = {}
-    for path in sorted((settings.documents_dir / period).glob("[!.]*.json")):
+    for path in _document_files(context.partition_keys):
         document = read_head(path)
         found[document["invoice_id"]] = (
             document["invoice_number"],
@@ -210,11 +262,13 @@ def documents_equal_marts(
     asset=invoice_documents,
     partitions_def=billing_months,
     description="A font has every letter of the documents; a PDF shows others as empty boxes.",
+    # With it, the run is known to live.
+    required_resource_keys={"warehouse"},
 )
 def letters_have_a_font(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Look for scripts that the fonts of the PDF engine lack, document by document."""
     lacking = {}
-    for path in sorted((settings.documents_dir / context.partition_key).glob("[!.]*.json")):
+    for path in _document_files(context.partition_keys):
         with path.open(encoding="utf-8") as file:
             # A piece at a time, since one document may have any number of lines.
             found = {
@@ -240,6 +294,15 @@ def letters_have_a_font(context: dg.AssetCheckExecutionContext) -> dg.AssetCheck
 @dg.asset(
     deps=[*_CHECKED_MARTS, invoice_documents],
     partitions_def=billing_months,
+    backfill_policy=one_run,
+    check_specs=[
+        dg.AssetCheckSpec(
+            name="drafts_hold_every_landed_file",
+            asset="published_marts",
+            blocking=True,
+            description="No landed file is missing in what was billed and published.",
+        )
+    ],
     group_name="marts",
     kinds={"duckdb", "parquet"},
     owners=OWNERS,
@@ -251,6 +314,8 @@ def published_marts(
     """Replace the published copy of the marts in one step, once the checks have passed."""
     with warehouse.get_connection() as connection:
         build = publish_marts(connection, settings.publish_dir)
+        note_period(settings, first_month_of_invoices(connection))
+        unread = [text for text, _ in connection.execute(UNREAD_FILES).fetchall()]
     context.log.info("Published a new build." if build.is_new else "The marts are unchanged.")
     return dg.MaterializeResult(
         metadata={
@@ -258,7 +323,11 @@ def published_marts(
             "tables": [f"{name}: {count}" for name, count in build.row_counts.items()],
             "is_new_build": build.is_new,
             "folder": dg.MetadataValue.path(settings.publish_dir),
-        }
+        },
+        # All that could be done is done; a run that ended well would hide what is missing.
+        check_results=[
+            verdict(unread, stops=True, check_name="drafts_hold_every_landed_file")
+        ],
     )
 
 

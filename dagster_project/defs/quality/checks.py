@@ -3,17 +3,19 @@
 A check that stands between wrong data and a customer blocks; the others warn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import dagster as dg
 
 from dagster_project.defs.partitions import billing_months
 from dagster_project.defs.quality.data_docs import write_index
 from dagster_project.defs.quality.suites import run_suites
-from dagster_project.defs.resources import ISSUE_JOB, WarehouseResource, settings
+from dagster_project.defs.quality.verdict import UNREAD_FILES, verdict
+from dagster_project.defs.resources import INGEST_JOB, ISSUE_JOB, WarehouseResource, settings
 from dagster_project.lib.findings import FINDINGS, read_findings
 from dagster_project.lib.usage_frames import read_usage_frames
 
+MAX_RETRIES_TAG = "dagster/max_retries"
 # Name of the check, its suite, whether it blocks, and the sentence that is true when green.
 _CHECKS = (
     (
@@ -58,28 +60,36 @@ _CHECKS = (
 def usage_quality(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[dg.AssetCheckResult]:
-    """Run the Great Expectations suites of one billing month and build its Data Docs."""
-    period = context.partition_key
-    with warehouse.get_connection() as connection:
-        frames = read_usage_frames(connection, period)
-    site = settings.data_docs_dir / period
-    results = run_suites(frames, period, site)
+    """Run the Great Expectations suites of each billing month and build its Data Docs."""
+    periods = context.partition_keys
+    frames, results = {}, {}
+    for period in periods:
+        with warehouse.get_connection() as connection:
+            frames[period] = read_usage_frames(connection, period)
+        site = settings.data_docs_dir / period
+        results[period] = run_suites(frames[period], period, site)
     write_index(settings.data_docs_dir)
     for name, suite, is_blocking, _ in _CHECKS:
-        result = results[suite]
+        failures = [
+            failure if len(periods) == 1 else f"{period}: {failure}"
+            for period in periods
+            for failure in results[period][suite].failures
+        ]
         yield dg.AssetCheckResult(
             asset_key="fct_usage_daily",
             check_name=name,
-            passed=not result.failures,
+            passed=not failures,
             severity=(
                 dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN
             ),
-            description="; ".join(result.failures) or None,
+            description="; ".join(failures) or None,
             metadata={
-                "expectations": result.expectation_count,
-                "failures": result.failures,
-                "acknowledged": frames.acknowledged,
-                "data_docs": dg.MetadataValue.path(site / "index.html"),
+                "expectations": sum(results[p][suite].expectation_count for p in periods),
+                "failures": failures,
+                "acknowledged": [text for p in periods for text in frames[p].acknowledged],
+                "data_docs": dg.MetadataValue.path(
+                    settings.data_docs_dir / periods[-1] / "index.html"
+                ),
             },
         )
 
@@ -92,12 +102,16 @@ def usage_quality(
 def every_landed_file_was_loaded(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> dg.AssetCheckResult:
-    """Name the files that could not be opened: usage or a correction may be in them."""
-    return _guard(
-        context,
-        warehouse,
-        "select source_file || ': ' || error, true from raw.failed_files order by source_file",
-    )
+    """Name the files that could not be opened: usage or a correction may be in them.
+
+    A load ends as failed, once it has loaded the others. A bill goes on, and ends as failed
+    by the check of ``published_marts``.
+    """
+    result = _guard(context, warehouse, UNREAD_FILES, stopped=(ISSUE_JOB, INGEST_JOB))
+    if not result.passed:
+        # The load itself went well. The file is tried again when it or another one changes.
+        context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
+    return result
 
 
 @dg.asset_check(
@@ -162,24 +176,22 @@ def _finding_checks(mart: str) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> Iterator[dg.AssetCheckResult]:
         with warehouse.get_connection() as connection:
-            found = {
-                findings.code: findings
-                for findings in read_findings(connection, context.partition_key, 1000)
-            }
+            every = [
+                findings
+                for period in context.partition_keys
+                for findings in read_findings(connection, period, 1000)
+            ]
         for code, kind in kinds.items():
-            findings = found.get(code)
-            texts = [str(finding) for finding in findings.shown] if findings else []
-            count = findings.count if findings else 0
-            stops = (
-                findings is not None
-                and findings.is_blocking
-                and context.run.job_name == ISSUE_JOB
-            )
+            found = [findings for findings in every if findings.code == code]
+            texts = [str(finding) for findings in found for finding in findings.shown]
+            count = sum(findings.count for findings in found)
+            is_blocking = any(findings.is_blocking for findings in found)
+            stops = is_blocking and context.run.job_name == ISSUE_JOB
             more = [f"and {count - 5:,} more"] if count > 5 else []
             yield dg.AssetCheckResult(
                 asset_key=mart,
                 check_name=kind.check,
-                passed=findings is None,
+                passed=not found,
                 severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
                 description="; ".join([*texts[:5], *more]) or None,
                 metadata={"findings": texts, "finding_count": count},
@@ -193,7 +205,10 @@ invoice_findings_are_none = _finding_checks("fct_invoice_findings")
 
 
 def _guard(
-    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource, query: str
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    query: str,
+    stopped: Collection[str] = (ISSUE_JOB,),
 ) -> dg.AssetCheckResult:
     """A check that stops an issue, and warns elsewhere.
 
@@ -204,15 +219,9 @@ def _guard(
         context: Of the check; names the job.
         warehouse: Where the query is run.
         query: What is wrong, a text for each, and whether that stops an issue.
+        stopped: The jobs that it stops.
     """
     with warehouse.get_connection() as connection:
         rows = connection.execute(query).fetchall()
-    findings = [text for text, _ in rows]
-    stops = context.run.job_name == ISSUE_JOB and any(is_blocking for _, is_blocking in rows)
-    more = [f"and {len(findings) - 5} more"] if len(findings) > 5 else []
-    return dg.AssetCheckResult(
-        passed=not findings,
-        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
-        description="; ".join([*findings[:5], *more]) or None,
-        metadata={"findings": findings[:1000], "finding_count": len(findings)},
-    )
+    stops = context.run.job_name in stopped and any(is_blocking for _, is_blocking in rows)
+    return verdict([text for text, _ in rows], stops=stops)

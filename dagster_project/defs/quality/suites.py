@@ -4,6 +4,7 @@ Great Expectations takes seconds to import, so it is imported where it is used.
 """
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
         site: Folder of the static site, replaced.
     Returns: The result of each suite by name; a suite without rows has nothing to fail.
     """
+    # The main module of a run that Dagster launches has no file. pyspark takes that for a run
+    # of its doctests and ends the process when Great Expectations looks for it.
+    if not hasattr(sys.modules["__main__"], "__file__"):
+        sys.modules["__main__"].__file__ = __file__
     import great_expectations as gx
     import great_expectations.expectations as gxe
     from great_expectations.core.run_identifier import RunIdentifier

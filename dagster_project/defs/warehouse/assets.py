@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
-from dagster_project.defs.partitions import billing_months
+from dagster_project.defs.partitions import billing_months, one_run
 from dagster_project.defs.resources import (
     OWNERS,
     WAREHOUSE_POOL,
@@ -56,9 +56,13 @@ class StageTranslator(DagsterDbtTranslator):
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetSpec:
-        """As dagster-dbt has it; a seed also waits for the price book to be found sound."""
+        """As dagster-dbt has it; a seed also waits for the price book to be found sound.
+
+        So does what only reads the ledger: a backfill would make it in a run of its own,
+        before the load, and then all that rests on it in another one.
+        """
         spec = super().get_asset_spec(manifest, unique_id, project)
-        if unique_id.startswith("seed."):
+        if all(dep.asset_key.path[0] == "ledger" for dep in spec.deps):
             spec = spec.replace_attributes(deps=[*spec.deps, "price_book"])
         return spec
 
@@ -82,6 +86,7 @@ def manifest_path() -> Path:
     dagster_dbt_translator=StageTranslator(),
     name="dbt_build",
     pool=WAREHOUSE_POOL,
+    backfill_policy=one_run,
 )
 def dbt_build(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource
@@ -89,7 +94,7 @@ def dbt_build(
     """Build and test every model, stage by stage; a failed test stops what is below it."""
     # Anew for each run: the price book may have been edited since this process was started.
     dbt_project_dir()
-    with environment({PERIOD_VARIABLE: context.partition_key}):
+    with environment({PERIOD_VARIABLE: max(context.partition_keys)}):
         invocation = dbt.cli(
             ["build", *NO_UNIT_TESTS], context=context, target_path=DBT_TARGET
         )

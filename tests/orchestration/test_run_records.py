@@ -1,0 +1,94 @@
+"""What Dagster keeps of runs: what died is not running, what is old is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import instance_for_test
+
+from dagster_project.lib.living_runs import end_dead_runs, has_died, keep_alive
+from dagster_project.lib.run_history import delete_old_runs
+
+
+@dg.op
+def nothing() -> None:
+    """A step."""
+
+
+@dg.job
+def work() -> None:
+    """A job."""
+    nothing()
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with instance_for_test(temp_dir=str(tmp_path)) as instance:
+        yield instance
+
+
+def unfinished(instance: dg.DagsterInstance) -> dg.RunRecord:
+    """A run that says that it has started, without a process that works on it."""
+    run = instance.create_run_for_job(work)
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="work"), run.run_id
+    )
+    return instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))[0]
+
+
+def test_a_run_lives_as_long_as_its_process_or_until_it_should_have_begun(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that works would be marked as failed; one that died would hold up all others.
+
+    Without a lock there is none that died of a release before this one, or one that loads its
+    code.
+    """
+    lives, died, begins = records = [unfinished(instance) for _ in range(3)]
+    home = Path(instance.root_directory)
+    keep_alive(home, lives.dagster_run.run_id)
+    (home / "living" / died.dagster_run.run_id).touch()
+    assert [has_died(instance, record) for record in records] == [False, True, False]
+    late = begins.start_time + 181
+    monkeypatch.setattr("dagster_project.lib.living_runs.time.time", lambda: late)
+    assert [has_died(instance, record) for record in records] == [False, True, True]
+    assert len(end_dead_runs(instance, {"a": "b"})) == 2
+    found = [instance.get_run_by_id(record.dagster_run.run_id) for record in records]
+    assert [(run.status.value, run.tags.get("a")) for run in found] == [
+        ("STARTED", None),
+        ("FAILURE", "b"),
+        ("FAILURE", "b"),
+    ]
+
+
+def test_old_runs_go_with_their_events_and_logs_but_for_the_last_of_a_month(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Some 2 MB of each run stay for ever otherwise; without the last one of a month, nobody
+    could say which checks stand before its issue.
+    """
+    month = {"dagster/partition": "2026-01"}
+    runs = [
+        work.execute_in_process(instance=instance, tags=tags).run_id
+        for tags in (month, {}, {}, month)
+    ]
+    goes_on = unfinished(instance).dagster_run.run_id
+
+    def files() -> set[str]:
+        return {
+            run
+            for run in runs
+            if any(run in str(path) for path in Path(instance.root_directory).rglob("*"))
+        }
+
+    assert files() == set(runs)
+    assert delete_old_runs(instance, days=1, at_most=9) == 0
+    assert delete_old_runs(instance, days=0, at_most=2) == 2
+    assert files() == {runs[2], runs[3]}
+    assert delete_old_runs(instance, days=0, at_most=2) == 1
+    assert files() == {runs[3]}
+    assert {run.run_id for run in instance.get_runs()} == {runs[3], goes_on}
+    assert instance.get_records_for_run(runs[3]).records
