@@ -16,12 +16,12 @@ import duckdb
 from dagster_project.lib.ingest.landing import (
     LandedFile,
     UnreadableFileError,
-    check_readable,
     describe_file,
     new_files,
     remove_folder,
     source_file_name,
 )
+from dagster_project.lib.ingest.opening import check_readable
 from dagster_project.lib.ingest.parquet import (
     ParquetShape,
     column_properties,
@@ -197,8 +197,7 @@ def run(
     for path in paths:
         name = source_file_name(path, landing)
         try:
-            file = describe_file(path, landing, links)
-            check_readable(file)
+            file = check_readable(describe_file(path, landing, links))
             if file.format == "parquet":
                 shape, row_counts[name] = parquet_shape(connection, file)
                 shape = replace(shape, times=rules_of_file(time_rules, name))
@@ -409,7 +408,8 @@ def isolate_damage(load: Load, group: ParquetGroup, cause: duckdb.Error) -> None
             ).fetchall()
             sound.append(file)
         except duckdb.Error as error:
-            load.failed[file.source_file] = short_error(error)
+            said = short_error(error)
+            load.failed[file.source_file] = f"cannot be read ({said}): write it again"
     if len(sound) == len(group.files):
         raise cause
     position = load.groups.index(group)
