@@ -11,6 +11,8 @@ import io
 import os
 import socket
 import zipfile
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +405,124 @@ def test_csv_columns_keep_their_own_names(warehouse: Warehouse) -> None:
         ("the header names column 'n' twice",),
         ("the header names column 'id' twice",),
     ]
+
+
+# Parquet
+
+
+def write_parquet(warehouse: Warehouse, name: str, columns: list[tuple[str, Any]]) -> None:
+    """Write columns, which may have any name, beside attributes for each row."""
+    count = len(columns[0][1])
+    given = dict(columns)
+    attributes: list[tuple[str, Any]] = [
+        ("id", [f"{Path(name).stem}{row}" for row in range(count)]),
+        *((key, [key] * count) for key in ("source", "type", "subject")),
+        ("time", [datetime(2026, 1, 15, 10, tzinfo=UTC)] * count),
+    ]
+    columns = [pair for pair in attributes if pair[0] not in given] + columns
+    path = warehouse.landing / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = [pa.array(values) for _, values in columns]
+    table = pa.Table.from_arrays(arrays, names=[column for column, _ in columns])
+    pq.write_table(table, path, row_group_size=2)
+
+
+def test_parquet_columns_keep_their_own_names(warehouse: Warehouse) -> None:
+    """The engine has names of its own, and renames what it finds too much alike."""
+    names = ["file_row_number", "read_path", "filename", "file_index", "rowid", "position"]
+    names += ["Region", "region", "region_1", "", "C6", "c0", "event_id", "checked", "a\"'b"]
+    numbers = [("n", [1, 2, 3])]
+    for file in ("a", "b"):
+        columns = [(name, [f"{file}{place}"] * 3) for place, name in enumerate(names)]
+        write_parquet(warehouse, f"usage/{file}.parquet", columns + numbers)
+    assert failures(warehouse) == {}
+    assert warehouse.ids() == [f"{file}{row}" for file in "ab" for row in range(3)]
+    for row, data in enumerate(warehouse.data()):
+        expected: dict[str, Any] = {n: f"{'ab'[row // 3]}{i}" for i, n in enumerate(names)}
+        assert data == {**expected, "n": row % 3 + 1}
+    assert warehouse.rows("select distinct position from raw.usage_events order by all") == [
+        (1,),
+        (2,),
+        (3,),
+    ]
+
+
+def test_fields_of_data_keep_their_own_names(warehouse: Warehouse) -> None:
+    for name, fields in {
+        "a": ["Region", "region", "file_row_number", "region_1"],
+        "b": ["only"],
+        "c": ["", "region"],
+    }.items():
+        values = [[number, number + 10] for number in range(len(fields))]
+        arrays = [pa.array(value) for value in values]
+        data = pa.StructArray.from_arrays(arrays, names=fields)
+        write_parquet(warehouse, f"usage/{name}.parquet", [("data", data), ("x", ["1", "2"])])
+    part = pa.StructArray.from_arrays([pa.array([1])], names=[""])
+    parts = pa.ListArray.from_arrays([0, 1], part)
+    write_parquet(warehouse, "usage/d.parquet", [("part", parts)])
+    assert failures(warehouse) == {
+        "usage/c.parquet": "a field inside column 'data' has no name: give it one",
+        "usage/d.parquet": "a field inside column 'part' has no name: give it one",
+    }
+    data = dict(zip(warehouse.ids(), warehouse.data(), strict=True))
+    fields = {"Region": 10, "region": 11, "file_row_number": 12, "region_1": 13}
+    assert data["a1"] == {**fields, "x": "2"}
+    assert data["b1"] == {"only": 10, "x": "2"}
+
+
+def test_a_parquet_name_that_is_there_twice_is_named(warehouse: Warehouse) -> None:
+    twice = [("n", [1, 2]), ("m", [1, 2]), ("n", [3, 4])]
+    write_parquet(warehouse, "usage/a.parquet", twice)
+    write_parquet(warehouse, "usage/b.parquet", [("id", ["1"]), ("id", ["2"])])
+    data = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["k", "k"])
+    write_parquet(warehouse, "usage/c.parquet", [("data", data)])
+    data = pa.StructArray.from_arrays([pa.array([1])], names=["n"])
+    write_parquet(warehouse, "usage/d.parquet", [("n", [1]), ("data", data)])
+    way_out = "is there twice: give one of them another name"
+    assert failures(warehouse) == {
+        "usage/a.parquet": f"column 'n' {way_out}",
+        "usage/b.parquet": f"column 'id' {way_out}",
+        "usage/c.parquet": f"field of data 'k' {way_out}",
+        "usage/d.parquet": f"property (a column or a field of data) 'n' {way_out}",
+    }
+
+
+@pytest.mark.parametrize(("digits", "places"), [(39, 2), (60, 2), (76, 38), (50, 0), (39, 39)])
+def test_wide_decimals_are_exact(warehouse: Warehouse, digits: int, places: int) -> None:
+    """They are doubles to the engine: 1.5 was 422,212,465,065,984."""
+    smallest, most = Decimal(f"1E-{places}"), Decimal(f"{'9' * digits}E-{places}")
+    number = Decimal({0: "15", digits: "0.15"}.get(places, "1.5"))
+    numbers = [number, smallest.copy_negate(), None, most, Decimal(0)]
+    wide = pa.array(numbers, pa.decimal256(digits, places))
+    data = pa.StructArray.from_arrays([wide, pa.array(["x"] * 5)], names=["m", "k"])
+    write_parquet(
+        warehouse,
+        "usage/a.parquet",
+        [
+            ("n", wide),
+            ("narrow", pa.array([Decimal("0.5")] * 5, pa.decimal128(38, 2))),
+            ("day", pa.array([date(2026, 1, 1)] * 5)),
+            ("data", data),
+        ],
+    )
+    listed = pa.array([None, [], [number]], pa.list_(pa.decimal256(digits, places)))
+    write_parquet(warehouse, "usage/b.parquet", [("list", listed)])
+    kind = pa.map_(pa.string(), pa.decimal256(digits, places))
+    pairs = pa.array([[("n", number)], None], kind)
+    write_parquet(warehouse, "usage/c.parquet", [("data", pairs)])
+    assert failures(warehouse) == {}
+    read = dict(zip(warehouse.ids(), warehouse.data(), strict=True))
+    for row, expected in enumerate(numbers):
+        stored = read[f"a{row}"]
+        for name in ("n", "m"):
+            text = stored.get(name)
+            assert (None if text is None else Decimal(text)) == expected
+        assert (stored["narrow"], stored["day"], stored["k"]) == ("0.50", "2026-01-01", "x")
+    assert Decimal(read["c0"]["n"]) == number
+    assert warehouse.rejected() == [(2, "malformed"), (3, "malformed")]
+    texts = warehouse.rows("select raw_text from raw.rejected_records where position = 3")
+    assert str(number) in texts[0][0]
+    assert not list(warehouse.landing.parent.glob(".meterhouse-ingest-*"))
 
 
 # What is in the landing directory

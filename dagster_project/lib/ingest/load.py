@@ -25,6 +25,7 @@ from dagster_project.lib.ingest.opening import check_readable
 from dagster_project.lib.ingest.parquet import (
     ParquetShape,
     column_properties,
+    narrow_copy,
     parquet_records_sql,
     parquet_shape,
 )
@@ -200,6 +201,10 @@ def run(
             file = check_readable(describe_file(path, landing, links))
             if file.format == "parquet":
                 shape, row_counts[name] = parquet_shape(connection, file)
+                if shape.has_wide_decimals:
+                    report(f"rewriting {name}, which has decimals wider than 38 digits")
+                    file = narrow_copy(file, copies)
+                    shape, row_counts[name] = parquet_shape(connection, file)
                 shape = replace(shape, times=rules_of_file(time_rules, name))
                 parquet_records_sql(connection, shape, latest)
                 shapes[shape].append(file)
@@ -218,7 +223,7 @@ def run(
     load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
     load.earlier_events = earlier_events
     for shape in shapes:
-        add_property_columns(connection, column_properties(connection, shape))
+        add_property_columns(connection, column_properties(shape))
     while True:
         outcome = attempt(load)
         if isinstance(outcome, IngestReport):
@@ -369,7 +374,7 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     there = property_columns(load.connection)
     kept = [
         name
-        for name, kind in column_properties(load.connection, group.shape).items()
+        for name, kind in column_properties(group.shape).items()
         if there.get(name) == kind
     ]
     columns = "".join(f", {property_column(name)}" for name in kept)
