@@ -99,6 +99,19 @@ def test_a_header_is_found_behind_blank_lines(warehouse: Warehouse, before: str)
     assert warehouse.rows("select customer_id from raw.customers") == [("c1",)]
 
 
+def test_a_header_may_be_long(warehouse: Warehouse) -> None:
+    """Only the beginning of a file is looked at, but never half of its header."""
+    names = [f"property_{number:050}" for number in range(3000)]
+    header = ",".join([*CSV_HEADER.split(",")[:5], *names])
+    row = csv_row("1").rpartition(",")[0].rpartition(",")[0] + ",7" * len(names)
+    warehouse.write("usage/a.csv", f"{header}\n{row}\n")
+    warehouse.write("usage/b.csv", "x" * 200_000)
+    assert failures(warehouse) == {
+        "usage/b.csv": "its first line is too long for a header: mend it"
+    }
+    assert warehouse.data() == [dict.fromkeys(names, "7")]
+
+
 # Encodings
 
 

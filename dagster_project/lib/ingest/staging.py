@@ -7,6 +7,7 @@ gives the position.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -388,12 +389,11 @@ def csv_shape(file: LandedFile, compression: str) -> Shape:
     for delimiter in DELIMITERS:
         lines.seek(0)
         rows = csv.reader(itertools.islice(lines, lines_before, None), delimiter=delimiter)
-        try:
+        # What is no header by one separator may be too long for a name.
+        with contextlib.suppress(csv.Error):
             headers[delimiter] = tuple(name.strip() for name in next(rows, []))
-        except csv.Error as error:
-            raise UnreadableFileError(
-                f"its first line cannot be read as a header ({error}): mend it"
-            ) from error
+    if not headers:
+        raise UnreadableFileError("its first line is too long for a header: mend it")
     delimiter = max(headers, key=lambda mark: len({*headers[mark]} & {*required}))
     header = headers[delimiter]
     if not header and is_usage:
