@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dagster_project.lib.plain_paths import is_plain, plain_path
+
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt"
 TEMPLATES_DIR = PROJECT_ROOT / "invoice_templates"
@@ -85,7 +87,7 @@ def _web_address(text: str) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one installation; every path is absolute.
+    """The settings of one installation; every path is absolute, and plain to every engine.
 
     Two installations whose paths differ share nothing: what Dagster, dbt and Great
     Expectations write at run time is under ``data_dir`` as well.
@@ -121,9 +123,12 @@ class Settings:
                     f"{name} is not a setting of Meterhouse; known are {', '.join(VARIABLES)}."
                 )
 
-        def path(name: str, default: Path) -> Path:
+        def named(name: str, default: Path) -> Path:
             value = environment.get(name, "").strip()
             return Path(os.path.abspath(Path(value).expanduser())) if value else default  # noqa: PTH100
+
+        def path(name: str, default: Path) -> Path:
+            return plain_path(named(name, default), create=name != "METERHOUSE_PRICING_DIR")
 
         data_dir = path("METERHOUSE_DATA_DIR", PROJECT_ROOT / "data")
         target = environment.get("METERHOUSE_TARGET", "").strip() or "duckdb"
@@ -131,12 +136,27 @@ class Settings:
             raise SettingsError(
                 f"METERHOUSE_TARGET is {target!r}; it must be one of {', '.join(TARGETS)}."
             )
+        warehouse = named("METERHOUSE_WAREHOUSE", data_dir / TARGETS[target])
+        publish_dir = path("METERHOUSE_PUBLISH_DIR", data_dir / "published")
+        # A link to the file would leave what a killed run has written beside the link.
+        if not is_plain(warehouse.name):
+            raise SettingsError(
+                f"METERHOUSE_WAREHOUSE ends in {warehouse.name!r}; that name may have letters,"
+                " digits, spaces and . _ - + = , @ ~ in it."
+            )
+        for place in (warehouse.parent, publish_dir):
+            if "?" in str(place.resolve()):
+                raise SettingsError(
+                    f"{place.resolve()} has a question mark in its path, and DuckDB would look"
+                    " for its log elsewhere; choose another folder for the warehouse and for"
+                    " what is published."
+                )
         return cls(
             data_dir=data_dir,
             landing_dir=path("METERHOUSE_LANDING_DIR", data_dir / "landing"),
-            warehouse=path("METERHOUSE_WAREHOUSE", data_dir / TARGETS[target]),
+            warehouse=plain_path(warehouse.parent, create=True) / warehouse.name,
             documents_dir=path("METERHOUSE_DOCUMENTS_DIR", data_dir / "documents"),
-            publish_dir=path("METERHOUSE_PUBLISH_DIR", data_dir / "published"),
+            publish_dir=publish_dir,
             pricing_dir=path("METERHOUSE_PRICING_DIR", PROJECT_ROOT / "pricing_seeds"),
             target=target,
             first_period=check_period(

@@ -13,3 +13,15 @@
     {% do adapter.commit() %}
     {{ return({'relations': [table]}) }}
 {% endmaterialization %}
+
+-- dbt-duckdb puts the path into the statement as it is, and there a quote would end it and a
+-- bracket or an asterisk be a pattern that may fit the seeds of other installations too. A
+-- backslash cannot be written in a pattern.
+{% macro duckdb__load_csv_rows(model, agate_table) %}
+    {% set path = adapter.get_seed_file_path(model) %}
+    {% set path = path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') %}
+    {% set path = path | replace('\\', '?') %}
+    {% set sql %}copy {{ this }} from {{ sql_text(path) }} (format csv, header true){% endset %}
+    {% do adapter.add_query(sql, abridge_sql_log=True) %}
+    {{ return(sql) }}
+{% endmacro %}

@@ -622,7 +622,7 @@ def test_csv_data_column_is_merged(warehouse: Warehouse) -> None:
     [
         ("id,source,type,subject,n", "missing_attribute"),
         ("id,source,type,subject,time,n,n", "malformed"),
-        ("noise", "missing_attribute"),
+        ("noise;time", "missing_attribute"),
     ],
 )
 def test_csv_under_a_useless_header_is_rejected_row_by_row(

@@ -9,12 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.lib.ingest.raw_tables import MOST_PROPERTY_COLUMNS, create_raw_tables
 from tests.harness import LOADED_AT, Installation, Scenario
 
 ENVELOPE = "'test' as source, timestamp '2026-01-10 12:00' as time"
+STORED = {"source": "test", "type": "store", "subject": "a", "time": "2026-01-10T12:00:00Z"}
 USE = f"{ENVELOPE}, 'use' as type, 'a' as subject"
 
 
@@ -35,6 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
     scenario.meter("small", "use", "max", filter="size=1|2", rounding_increment="1000")
     scenario.meter("huge", "wide", rounding_increment="99999999999999999999999999")
     scenario.meter("used", "use", "count")
+    scenario.meter("stored", "store")
     scenario.subscriber("a")
     scenario.event("a", "5", data={"model": "x", "size": "1", "user": "7"})
     folder = tmp_path_factory.mktemp("columns")
@@ -60,6 +64,14 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
         f"select 'r' as id, {ENVELOPE}, 'wide' as type, 'a' as subject, 1 as quantity"
         f" union all select 's', {ENVELOPE}, 'use', 'nobody', 9",
     )
+    # Wider than the engine's decimals, which it would read as 422,212,465,065,984.
+    wide = [Decimal("1.50"), Decimal(10**26)]
+    columns = {
+        "id": ["t", "u"],
+        **{name: [value] * 2 for name, value in STORED.items()},
+        "quantity": pa.array(wide, pa.decimal256(60, 2)),
+    }
+    pq.write_table(pa.table(columns), installation.landing / "usage" / "t.parquet")
     installation.bill("2026-01")
     return installation
 
@@ -72,6 +84,7 @@ def test_usage_is_metered_alike_whatever_it_landed_as(world: Installation) -> No
     )
     assert [tuple(row.values()) for row in usage] == [
         ("small", "{}", Decimal(1000), 6),
+        ("stored", "{}", Decimal("1.5"), 1),
         ("tokens", '{"model": "x", "size": "0"}', Decimal(0), 1),
         ("tokens", '{"model": "x", "size": "1"}', Decimal(6), 2),
         ("tokens", '{"model": "x", "size": "2"}', Decimal(2), 1),
@@ -90,6 +103,8 @@ def test_exceptions_show_the_whole_data(world: Installation) -> None:
     assert [tuple(row.values()) for row in shown] == [
         ("r", "rejected", "out_of_range", '{"quantity":1}'),
         ("s", "unknown_subject", "", '{"quantity":9}'),
+        ("t", "unpriced", "", '{"quantity":"1.50"}'),
+        ("u", "rejected", "out_of_range", f'{{"quantity":"{10**26}.00"}}'),
     ]
 
 
@@ -117,6 +132,8 @@ def test_landed_data_is_whole_on_both_engines(
         ("q2", '{"model":"y","quantity":"2.5","size":"2","user":"u"}'),
         ("r", '{"quantity":1}'),
         ("s", '{"quantity":9}'),
+        ("t", '{"quantity":"1.50"}'),
+        ("u", f'{{"quantity":"{10**26}.00"}}'),
     ]
 
 

@@ -16,15 +16,16 @@ import duckdb
 from dagster_project.lib.ingest.landing import (
     LandedFile,
     UnreadableFileError,
-    check_readable,
     describe_file,
     new_files,
     remove_folder,
     source_file_name,
 )
+from dagster_project.lib.ingest.opening import check_readable
 from dagster_project.lib.ingest.parquet import (
     ParquetShape,
     column_properties,
+    narrow_copy,
     parquet_records_sql,
     parquet_shape,
 )
@@ -197,10 +198,13 @@ def run(
     for path in paths:
         name = source_file_name(path, landing)
         try:
-            file = describe_file(path, landing, links)
-            check_readable(file)
+            file = check_readable(describe_file(path, landing, links))
             if file.format == "parquet":
                 shape, row_counts[name] = parquet_shape(connection, file)
+                if shape.has_wide_decimals:
+                    report(f"rewriting {name}, which has decimals wider than 38 digits")
+                    file = narrow_copy(file, copies)
+                    shape, row_counts[name] = parquet_shape(connection, file)
                 shape = replace(shape, times=rules_of_file(time_rules, name))
                 parquet_records_sql(connection, shape, latest)
                 shapes[shape].append(file)
@@ -219,7 +223,7 @@ def run(
     load = Load(connection, loaded_at, report, latest, staging, groups, row_counts, failed)
     load.earlier_events = earlier_events
     for shape in shapes:
-        add_property_columns(connection, column_properties(connection, shape))
+        add_property_columns(connection, column_properties(shape))
     while True:
         outcome = attempt(load)
         if isinstance(outcome, IngestReport):
@@ -370,7 +374,7 @@ def insert_parquet(load: Load, group: ParquetGroup) -> None:
     there = property_columns(load.connection)
     kept = [
         name
-        for name, kind in column_properties(load.connection, group.shape).items()
+        for name, kind in column_properties(group.shape).items()
         if there.get(name) == kind
     ]
     columns = "".join(f", {property_column(name)}" for name in kept)
@@ -409,7 +413,8 @@ def isolate_damage(load: Load, group: ParquetGroup, cause: duckdb.Error) -> None
             ).fetchall()
             sound.append(file)
         except duckdb.Error as error:
-            load.failed[file.source_file] = short_error(error)
+            said = short_error(error)
+            load.failed[file.source_file] = f"cannot be read ({said}): write it again"
     if len(sound) == len(group.files):
         raise cause
     position = load.groups.index(group)

@@ -1,13 +1,19 @@
 """Parquet usage files: which SQL turns their columns into records.
 
-Large files go straight into the raw tables, so this module only builds queries; it reads
-nothing but file footers.
+Large files go straight into the raw tables, so this module only builds queries and reads
+nothing but file footers; only a file with decimals that the engine cannot hold is rewritten.
+Columns are addressed by their place: the engine renames those whose names it finds too much
+alike, and has names of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -39,11 +45,29 @@ COLUMN_TYPES = dict.fromkeys(EXACT_IN_JSON - {"BOOLEAN", "UBIGINT"}, "BIGINT")
 COLUMN_TYPES["VARCHAR"] = "VARCHAR"
 
 
+ENGINE_DIGITS = 38
+
+
+@dataclass(frozen=True)
+class DataField:
+    """A property that comes as a column or as a field of `data`: name, expression, type."""
+
+    name: str
+    expression: str
+    kind: str
+
+
 @dataclass(frozen=True)
 class ParquetShape:
-    """Column names and types in file order: files that share them are read together."""
+    """Names and types of columns in file order: files that share them are read together.
+
+    `data_fields` are the fields of `data` where that is a struct. Decimals of more than 38
+    digits are doubles to the engine, and wrong ones.
+    """
 
     columns: tuple[tuple[str, str], ...]
+    data_fields: tuple[DataField, ...] = ()
+    has_wide_decimals: bool = False
     times: TimeRules = ()
 
 
@@ -53,20 +77,110 @@ def parquet_shape(
     """Return the shape and the row count from the footer of a file.
 
     Raises:
-        UnreadableFileError: the file is not Parquet, or lacks or repeats a column.
+        UnreadableFileError: the file is not Parquet, or has a name twice.
     """
+    paths = [[file.read_path]]
     try:
-        described = connection.execute(
-            "describe select * from read_parquet($1, hive_partitioning = false)",
-            [[file.read_path]],
+        kinds = [
+            str(kind)
+            for _, kind, *_ in connection.execute(
+                "describe select * from read_parquet($1, hive_partitioning = false)", paths
+            ).fetchall()
+        ]
+        schema = connection.execute(
+            "select name, coalesce(num_children, 0), coalesce(precision, 0)"
+            " from parquet_schema($1)",
+            paths,
         ).fetchall()
         row = connection.execute(
-            "select sum(num_rows) from parquet_file_metadata($1)", [[file.read_path]]
+            "select sum(num_rows) from parquet_file_metadata($1)", paths
         ).fetchone()
     except duckdb.Error as error:
-        raise UnreadableFileError(str(error).strip().splitlines()[0]) from error
-    columns = tuple((str(name), str(kind)) for name, kind, *_ in described)
-    return ParquetShape(columns), int(row[0] or 0) if row else 0
+        cause = str(error).strip().splitlines()[0]
+        raise UnreadableFileError(f"cannot be read as Parquet: {cause}") from error
+    _, tree = names_below(iter(schema))
+    names = [name for name, _ in tree]
+    check_names(names, "column")
+    unnamed = next((name for name, below in tree if has_unnamed(below)), None)
+    if unnamed is not None:
+        raise UnreadableFileError(
+            f"a field inside column {unnamed!r} has no name: give it one"
+        )
+    columns = tuple(zip(names, kinds, strict=True))
+    data_fields: tuple[DataField, ...] = ()
+    data_kind = dict(columns).get("data", "")
+    if is_struct(data_kind):
+        position = names.index("data")
+        fields = [name for name, _ in tree[position][1]]
+        check_names(fields, "field of data")
+        data_fields = struct_fields(connection, f"c{position}", data_kind, fields)
+    is_wide = any(precision > ENGINE_DIGITS for _, _, precision in schema)
+    return ParquetShape(columns, data_fields, is_wide), int(row[0] or 0) if row else 0
+
+
+def names_below(schema: Iterator[tuple[str, int, int]]) -> tuple[str, list[Any]]:
+    """Return the next name of a flattened schema and what is below it, in the same way."""
+    name, child_count, _ = next(schema)
+    return name, [names_below(schema) for _ in range(child_count)]
+
+
+def has_unnamed(tree: list[Any]) -> bool:
+    """Tell whether a field has no name; the engine then numbers its neighbours, and fails."""
+    return any(not name or has_unnamed(below) for name, below in tree)
+
+
+def check_names(names: list[str], what: str) -> None:
+    """Refuse a name that is there twice, since nobody can tell which of them counts.
+
+    Raises:
+        UnreadableFileError: it is.
+    """
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise UnreadableFileError(
+            f"{what} {repeated[0]!r} is there twice: give one of them another name"
+        )
+
+
+def narrow_copy(file: LandedFile, folder: Path) -> LandedFile:
+    """Return a file with a copy to read, whose decimals of more than 38 digits are texts.
+
+    Raises:
+        UnreadableFileError: the file cannot be rewritten.
+    """
+    # Takes a fifth of a second to import.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def narrow(field: pa.Field) -> pa.Field:
+        kind = field.type
+        if pa.types.is_decimal256(kind):
+            kind = pa.string()
+        elif pa.types.is_struct(kind):
+            kind = pa.struct([narrow(member) for member in kind])
+        elif pa.types.is_map(kind):
+            kind = pa.map_(narrow(kind.key_field), narrow(kind.item_field))
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            kind = pa.list_(narrow(kind.value_field))
+        return field.with_type(kind)
+
+    target = folder / f"narrow-{os.urandom(8).hex()}.parquet"
+    try:
+        with pq.ParquetFile(file.read_path, coerce_int96_timestamp_unit="us") as wide:
+            schema = pa.schema([narrow(field) for field in wide.schema_arrow])
+            with pq.ParquetWriter(target, schema) as writer:
+                for batch in wide.iter_batches():
+                    columns = [
+                        column.cast(field.type)
+                        for column, field in zip(batch.columns, schema, strict=True)
+                    ]
+                    writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    except (pa.ArrowException, ValueError, NotImplementedError) as error:
+        raise UnreadableFileError(
+            f"has decimals of more than {ENGINE_DIGITS} digits, and cannot be rewritten"
+            f" without ({str(error).splitlines()[0]}): write them as text"
+        ) from error
+    return replace(file, read_path=str(target))
 
 
 def is_nested(kind: str) -> bool:
@@ -87,10 +201,15 @@ def exact_sql(column: str, kind: str) -> str:
     return f"{column}::varchar"
 
 
-def struct_fields(connection: duckdb.DuckDBPyConnection, kind: str) -> list[tuple[str, str]]:
-    """Return the (name, type) pairs of a STRUCT type."""
-    rows = connection.execute(f"describe select unnest(null::{kind})").fetchall()
-    return [(str(name), str(field_kind)) for name, field_kind, *_ in rows]
+def struct_fields(
+    connection: duckdb.DuckDBPyConnection, column: str, kind: str, names: list[str]
+) -> tuple[DataField, ...]:
+    """Return the fields of a column that is a struct, under their own names."""
+    described = connection.execute(f"describe select unnest(null::{kind})").fetchall()
+    return tuple(
+        DataField(name, f"{column}.{identifier(str(given))}", str(field_kind))
+        for name, (given, field_kind, *_) in zip(names, described, strict=True)
+    )
 
 
 def map_value(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
@@ -100,15 +219,6 @@ def map_value(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
     query = f"describe select unnest(map_values(kept)) from (select null::{kind} as kept)"
     described = connection.execute(query).fetchone()
     return str(described[1]) if described else kind
-
-
-@dataclass(frozen=True)
-class DataField:
-    """A property that comes as a column or as a field of `data`: name, expression, type."""
-
-    name: str
-    expression: str
-    kind: str
 
 
 def aliases(shape: ParquetShape) -> dict[str, str]:
@@ -121,9 +231,7 @@ def is_struct(kind: str) -> bool:
     return kind.startswith("STRUCT") and not kind.endswith("]")
 
 
-def properties_of(
-    connection: duckdb.DuckDBPyConnection, shape: ParquetShape
-) -> list[DataField]:
+def properties_of(shape: ParquetShape) -> list[DataField]:
     """Return what is a property of each record, nested ones too, which no record may have."""
     names = aliases(shape)
     properties = [
@@ -131,18 +239,10 @@ def properties_of(
         for name, kind in shape.columns
         if name not in (*ATTRIBUTES, "data", "specversion")
     ]
-    data_kind = dict(shape.columns).get("data", "")
-    if is_struct(data_kind):
-        properties += [
-            DataField(name, f"{names['data']}.{identifier(name)}", kind)
-            for name, kind in struct_fields(connection, data_kind)
-        ]
-    return properties
+    return [*properties, *shape.data_fields]
 
 
-def column_properties(
-    connection: duckdb.DuckDBPyConnection, shape: ParquetShape
-) -> dict[str, str]:
+def column_properties(shape: ParquetShape) -> dict[str, str]:
     """Return the properties that can be kept in columns, with the type of the column.
 
     None where `data` is a text or a map, whose keys are only known record by record.
@@ -152,7 +252,7 @@ def column_properties(
         return {}
     return {
         field.name: COLUMN_TYPES[field.kind]
-        for field in properties_of(connection, shape)
+        for field in properties_of(shape)
         if field.kind in COLUMN_TYPES
     }
 
@@ -171,13 +271,13 @@ def parquet_records_sql(
     """
     kinds = dict(shape.columns)
     names = aliases(shape)
-    renamed = ", ".join(f"{identifier(name)} as {alias}" for name, alias in names.items())
+    placed = ", ".join(names.values())
+    # Addressed past the columns, the path and the number of a row are the engine's own.
     relation = (
-        f"(select {renamed}, read_path, file_row_number + 1 as position from"
-        " read_parquet($paths, hive_partitioning = false, filename = 'read_path',"
-        " file_row_number = true))"
+        f"(select {placed}, filename as read_path, file_row_number + 1 as position from"
+        f" read_parquet($paths, hive_partitioning = false) as file ({placed}))"
     )
-    found = properties_of(connection, shape)
+    found = properties_of(shape)
     properties = [field for field in found if not is_nested(field.kind)]
     malformed_parts = [
         f"when {field.expression} is not null then 'data is not flat'"
@@ -194,10 +294,7 @@ def parquet_records_sql(
         malformed_parts.append(
             f"when {names['data']} is not null then 'data is not a flat object'"
         )
-    seen = [field.name for field in properties]
-    repeated = sorted({name for name in seen if seen.count(name) > 1})
-    if repeated:
-        raise UnreadableFileError(f"column {repeated[0]} is there twice, also inside data")
+    check_names([field.name for field in properties], "property (a column or a field of data)")
     pairs = ", ".join(
         f"{quoted(field.name)}, {exact_sql(field.expression, field.kind)}"
         for field in properties

@@ -12,6 +12,7 @@ from dagster_project.lib.ingest.times import TimeRules, time_form_sql, time_sql
 from dagster_project.lib.sql_text import quoted
 
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
+INVALID_TEXT = "invalid UTF-8: save what wrote it as UTF-8, and send the record again"
 STRING = r'"(?:[^"\\]|\\.)*"'
 # Cheap test of the whole line for anything the JSON parser would accept and change in silence:
 # more digits than a double holds, an exponent, NaN or Infinity, a trailing comma. A pattern for
@@ -184,8 +185,15 @@ def json_records_sql(lines: str, latest: str, is_marked: bool, rules: TimeRules 
         f"len(keys) > {known} + (keys[1] = 'specversion')::int"
         " and len(keys) <> list_unique(keys)"
     )
+    invalid = (
+        f"when document is null and contains(line, chr(1) || chr(92) || 'x')"
+        f" then {quoted(INVALID_TEXT)}"
+        if is_marked
+        else ""
+    )
     malformed = rf"""
         case
+            {invalid}
             when document is null then 'not a JSON object'
             when {envelope_repeats} then 'duplicate key: ' || {first_repeated_sql("keys")}
             when {non_scalar} then 'an attribute is not text or number'

@@ -7,11 +7,14 @@ gives the position.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-import json
+import itertools
+import os
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,13 +23,19 @@ import duckdb
 from dagster_project.lib.ingest.landing import (
     LandedFile,
     UnreadableFileError,
-    first_text,
-    text_blocks,
-    write_cleaned_copy,
+)
+from dagster_project.lib.ingest.opening import (
+    HEAD_BYTES,
+    clean_copy,
+    invalid_byte_in,
+    needs_copy,
+    open_text,
+    plain_copy,
 )
 from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS, unread_columns
 from dagster_project.lib.ingest.records import (
     ATTRIBUTES,
+    INVALID_TEXT,
     checked_data_sql,
     column_records_sql,
     data_problem_sql,
@@ -46,18 +55,26 @@ GROUP_LINE_BYTES = 4 << 20
 SINGLE_LINE_BYTES = 1 << 30
 GROUP_BYTES = 1 << 30
 GROUP_FILES = 2000
+DELIMITERS = ",;\t|"
+MOST_HEADER_BYTES = 16 << 20
+# What is no name of a column: an instant, a date, a number.
+VALUE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[+-]?[0-9]+([.,][0-9]*)?$")
 LINE_DELIMITER = "chr(31) || chr(30) || chr(31) || chr(30)"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What files must share to be read in one statement."""
+    """What files must share to be read in one statement.
+
+    `lines_before` are those that stand before the header of a CSV.
+    """
 
     kind: str
     format: str
     compression: str
     header: tuple[str, ...] = ()
-    delimiter: str = ","
+    delimiter: str = ""
+    lines_before: int = 0
     times: TimeRules = ()
 
 
@@ -92,49 +109,61 @@ class Staging:
             try:
                 times = rules_of_file(self.time_rules, file.source_file)
                 groups[replace(self.shape_of(file), times=times)].append(file)
-            except (UnreadableFileError, duckdb.Error, OSError) as error:
+            except (UnreadableFileError, OSError) as error:
                 self.failed.append((file.source_file, short_error(error)))
         for shape, members in groups.items():
-            for batch in batches(members):
+            for batch in batches(self.as_the_engine_reads(members)):
                 self.report(f"reading {len(batch)} {shape.format} file(s)")
                 self.stage_batch(shape, batch)
+                for file in batch:
+                    if Path(file.read_path).parent == self.folder:
+                        os.unlink(file.read_path)
+
+    def as_the_engine_reads(self, files: Iterable[LandedFile]) -> Iterator[LandedFile]:
+        """Copy the files that have to be, when it is their turn: a batch of copies at a time."""
+        for file in files:
+            if not needs_copy(file):
+                yield file
+                continue
+            self.report(f"unpacking {file.source_file}")
+            try:
+                yield plain_copy(file, self.folder)
+            except (UnreadableFileError, OSError) as error:
+                self.failed.append((file.source_file, short_error(error)))
 
     def stage_batch(self, shape: Shape, batch: list[LandedFile]) -> None:
         """Read a batch in one statement; if that fails, file by file."""
-        try:
-            self.read(shape, {file.read_path: file for file in batch}, GROUP_LINE_BYTES)
+        if self.try_read(shape, batch):
             return
-        except duckdb.Error:
-            pass
         for file in batch:
             try:
-                if len(batch) > 1 and self.try_read(shape, file):
+                if len(batch) > 1 and self.try_read(shape, [file]):
                     continue
                 self.read_damaged(shape, file)
             except (UnreadableFileError, duckdb.Error, OSError) as error:
                 self.failed.append((file.source_file, short_error(error)))
 
-    def try_read(self, shape: Shape, file: LandedFile) -> bool:
-        """Read one sound file; False when it needs the careful way."""
+    def try_read(self, shape: Shape, files: list[LandedFile]) -> bool:
+        """Read sound files; False when they need the careful way."""
+        if shape.lines_before:
+            return False
         try:
-            self.read(shape, {file.read_path: file}, GROUP_LINE_BYTES)
+            self.read(shape, {file.read_path: file for file in files}, GROUP_LINE_BYTES)
         except duckdb.Error:
             return False
         return True
 
     def read_damaged(self, shape: Shape, file: LandedFile) -> None:
-        """Read a file with long lines, invalid bytes or broken records, keeping the rest."""
-        if shape.kind != "usage":
-            self.read(shape, {file.read_path: file}, SINGLE_LINE_BYTES)
-            return
+        """Read a file with long lines, invalid bytes, broken records, or several line ends."""
         if shape.format in ("json", "json_array"):
-            copy = split_broken_json(self.connection, file, self.folder)
+            copy = split_broken_json(file, self.folder)
             shape = replace(shape, format="ndjson", compression="none")
         else:
-            copy = write_cleaned_copy(self.connection, file, self.folder)
-            shape = replace(shape, compression="none")
+            copy = clean_copy(file, self.folder, shape.delimiter, shape.lines_before)
+            shape = replace(shape, compression="none", lines_before=0)
         try:
-            self.read(shape, {str(copy): file}, SINGLE_LINE_BYTES, is_marked=True)
+            is_marked = shape.kind == "usage"
+            self.read(shape, {str(copy): file}, SINGLE_LINE_BYTES, is_marked)
         finally:
             copy.unlink()
 
@@ -142,30 +171,29 @@ class Staging:
         """Look at the beginning of a file.
 
         Raises:
-            UnreadableFileError: an accounts or corrections file lacks a required column.
+            UnreadableFileError: there is no header, or it lacks a column that an accounts or
+                corrections file has to have.
         """
         if file.size_bytes == 0 and file.kind == "usage":
             return Shape(file.kind, "empty", "none")
-        if file.format == "ndjson":
-            return Shape(file.kind, "ndjson", file.compression)
-        text = first_text(self.connection, file)
-        if file.format == "json":
-            is_array = text.lstrip().startswith("[")
-            return Shape(file.kind, "json_array" if is_array else "json", file.compression)
-        first_line = next((line for line in text.splitlines() if line.strip()), "")
-        delimiter = next((mark for mark in ",;\t" if mark in first_line), ",")
-        rows = csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
-        header = tuple(name.strip() for name in next(rows, []))
-        if file.kind != "usage":
-            self.headers[file.source_file] = header
-            meant = {column: name for name, column in unread_columns(file.kind, header)}
-            for column, is_required in ACCOUNT_COLUMNS[file.kind].items():
-                if is_required and column not in header:
-                    near = f"; {meant[column]!r} may be meant" if column in meant else ""
-                    raise UnreadableFileError(
-                        f"{file.source_file}: required column {column} is missing{near}"
-                    )
-        return Shape(file.kind, "csv", file.compression, header, delimiter)
+        compression = "none" if needs_copy(file) else file.compression
+        if file.format == "csv":
+            shape = csv_shape(file, compression)
+            if file.kind != "usage":
+                self.headers[file.source_file] = shape.header
+            return shape
+        with open_text(file) as text:
+            head = text.read(HEAD_BYTES).lstrip()
+        if head.startswith("["):
+            # Where the first line leaves an array open, a file of lines is an array.
+            first_line = head.partition("\n")[0].rstrip()
+            if file.format == "json" or first_line[-1] in "[{,":
+                return Shape(file.kind, "json_array", compression)
+        elif {*re.split(r"[,;\t|]", head.partition("\n")[0].strip())} >= {*ATTRIBUTES}:
+            raise UnreadableFileError(
+                f"its name says {file.format}, but it is CSV: let its name end in .csv"
+            )
+        return Shape(file.kind, file.format, compression)
 
     def read(
         self,
@@ -219,10 +247,17 @@ class Staging:
             return
         reader = csv_reader(shape, line_bytes, keep_rejects=is_marked)
         columns = {name: f"c{index}" for index, name in enumerate(header)}
-        pairs = ", ".join(
-            f"{quoted(name or f'column_{index + 1}')}, nullif({trimmed_sql(f'c{index}')}, '')"
+        # Separators at the end of lines make columns without a name; at most one has values.
+        unnamed = [
+            f"nullif({trimmed_sql(f'c{index}')}, '')"
             for index, name in enumerate(header)
-            if name not in (*ATTRIBUTES, "data", "specversion")
+            if not name
+        ]
+        columns[""] = f"coalesce({', '.join(unnamed)}, '')"
+        pairs = ", ".join(
+            f"{quoted(name)}, nullif({trimmed_sql(column)}, '')"
+            for name, column in columns.items()
+            if name not in (*ATTRIBUTES, "data", "specversion") and (name or unnamed)
         )
         properties = f"json_object({pairs})"
         everything = ", ".join(
@@ -235,12 +270,18 @@ class Staging:
             relation = f"(select *, {checked_data_sql(text)} as checked from {reader})"
             malformed = data_problem_sql(text, "checked", properties)
             data = f"json_merge_patch({properties}, coalesce(checked, '{{}}'))"
+        if len(unnamed) > 1:
+            values = " + ".join(f"({value} is not null)::int" for value in unnamed)
+            malformed = (
+                f"case when {values} > 1 then 'two columns without a name have values'"
+                f" else {malformed} end"
+            )
         raw_text = f"json_object({everything})::varchar"
         if is_marked:
-            joined = ", ".join(columns.values())
+            joined = ", ".join(f"c{index}" for index in range(len(header)))
             malformed = (
                 f"case when contains(concat_ws('', {joined}), chr(1))"
-                f" then 'invalid UTF-8' else {malformed} end"
+                f" then {quoted(INVALID_TEXT)} else {malformed} end"
             )
             raw_text = rf"replace({raw_text}, '\u0001', '')"
         query = column_records_sql(
@@ -292,23 +333,108 @@ class Staging:
         self.tables.append(StagedTable(name, kind, paths))
 
 
-def batches(files: list[LandedFile]) -> Iterable[list[LandedFile]]:
+def batches(files: Iterable[LandedFile]) -> Iterable[list[LandedFile]]:
     """Cut a list of files where a statement would become too large."""
     batch: list[LandedFile] = []
     size = 0
     for file in files:
-        if batch and (size + file.size_bytes > GROUP_BYTES or len(batch) >= GROUP_FILES):
+        file_bytes = os.path.getsize(file.read_path)
+        if batch and (size + file_bytes > GROUP_BYTES or len(batch) >= GROUP_FILES):
             yield batch
             batch, size = [], 0
         batch.append(file)
-        size += file.size_bytes
+        size += file_bytes
     if batch:
         yield batch
 
 
+CSV_ERROR = re.compile(r"CSV Error on Line: (\d+)\n(?:Original Line: ?(.*)\n)?(.*)")
+
+
 def short_error(error: BaseException) -> str:
-    """Return the first line of an error, for people."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+    """Return an error as one sentence, for people."""
+    text = str(error).strip()
+    broken = CSV_ERROR.search(text)
+    if broken:
+        number, line, cause = broken.groups()
+        text = f"line {number} cannot be read ({cause}): correct {(line or 'it')[:200]}"
+    line = (text.splitlines() or [type(error).__name__])[0][:500]
+    # A path may be no text.
+    return line.encode("utf-8", "backslashreplace").decode()
+
+
+def csv_shape(file: LandedFile, compression: str) -> Shape:
+    """Read the header of a CSV file.
+
+    The separator is the one with which the header names most of what it has to.
+
+    Raises:
+        UnreadableFileError: there is no header, or it lacks a column that an accounts or
+            corrections file has to have.
+    """
+    is_usage = file.kind == "usage"
+    known = dict.fromkeys(ATTRIBUTES, True) if is_usage else ACCOUNT_COLUMNS[file.kind]
+    required = [name for name, is_required in known.items() if is_required]
+    with open_text(file) as text:
+        head = text.read(HEAD_BYTES)
+        # A header is a line, however long; a file of one line without an end is none.
+        while len(head) < MOST_HEADER_BYTES and not {"\r", "\n"} & {*head.lstrip()}:
+            more = text.read(len(head))
+            if not more:
+                break
+            head += more
+    lines = io.StringIO(head, newline="")
+    lines_before = sum(1 for _ in itertools.takewhile(is_before_header, lines))
+    headers: dict[str, tuple[str, ...]] = {}
+    for delimiter in DELIMITERS:
+        lines.seek(0)
+        rows = csv.reader(itertools.islice(lines, lines_before, None), delimiter=delimiter)
+        # What is no header by one separator may be too long for a name.
+        with contextlib.suppress(csv.Error):
+            headers[delimiter] = tuple(name.strip() for name in next(rows, []))
+    if not headers:
+        raise UnreadableFileError("its first line is too long for a header: mend it")
+    delimiter = max(headers, key=lambda mark: len({*headers[mark]} & {*required}))
+    header = headers[delimiter]
+    if not header and is_usage:
+        return Shape(file.kind, "empty", "none")
+    if not header:
+        raise UnreadableFileError(
+            f"it is empty: its first line has to name the columns {', '.join(required)}"
+        )
+    if header[0].startswith(("{", "[")):
+        raise UnreadableFileError(
+            "its name says csv, but it is JSON: let its name end in .ndjson or .json"
+        )
+    invalid = invalid_byte_in(delimiter.join(header))
+    if invalid:
+        raise UnreadableFileError(
+            f"its header is not UTF-8 (byte {invalid}): save the file as UTF-8"
+        )
+    missing = [name for name in required if name not in header]
+    if len(missing) == len(required) or (missing and any(map(VALUE.match, header))):
+        raise UnreadableFileError(
+            f"it has no header: required column(s) {', '.join(missing)} are not named in its"
+            f" first line{spelt_otherwise(missing, header)}; put a line with the names first"
+        )
+    if missing and not is_usage:
+        meant = {column: name for name, column in unread_columns(file.kind, header)}
+        near = f"; {meant[missing[0]]!r} may be meant" if missing[0] in meant else ""
+        raise UnreadableFileError(
+            f"{file.source_file}: required column {missing[0]} is missing{near}"
+        )
+    return Shape(file.kind, "csv", compression, header, delimiter, lines_before)
+
+
+def is_before_header(line: str) -> bool:
+    """Tell whether a line is blank, or names the separator for a spreadsheet."""
+    return re.fullmatch(r"\s*|sep=.\s*", line) is not None
+
+
+def spelt_otherwise(missing: list[str], header: tuple[str, ...]) -> str:
+    """Tell which of the missing columns are there in other letters."""
+    near = [name for name in header if name.lower() in missing]
+    return f" ({', '.join(near)} would be read in small letters)" if near else ""
 
 
 def lines_reader(shape: Shape, line_bytes: int) -> str:
@@ -340,12 +466,13 @@ def csv_reader(shape: Shape, line_bytes: int, keep_rejects: bool) -> str:
 
 def header_problem(header: tuple[str, ...]) -> tuple[str, str] | None:
     """Return (reason, detail) when no record under this header can be used."""
-    named = [name for name in header if name]
-    if len(set(named)) < len(named):
-        return "malformed", "the header names a column twice"
+    repeated = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    if repeated:
+        return "malformed", f"the header names column {repeated[0]!r} twice"
     missing = [name for name in ATTRIBUTES if name not in header]
     if missing:
-        return "missing_attribute", f"the header has no column {', '.join(missing)}"
+        near = spelt_otherwise(missing, header)
+        return "missing_attribute", f"the header has no column {', '.join(missing)}{near}"
     return None
 
 
@@ -380,39 +507,52 @@ def account_sql(shape: Shape, line_bytes: int) -> str:
     return f"select read_path, {columns} from {csv_reader(shape, line_bytes, False)}"
 
 
-def split_broken_json(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, folder: Path
-) -> Path:
-    """Write a broken JSON document as one value per line; what cannot be read is the last.
+STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+BRACKETS = re.compile(rf"{STRING}|[\[\]{{}}]", re.DOTALL)
+SCALAR = re.compile(rf"{STRING}|[^\s,\[\]{{}}]+|.", re.DOTALL)
 
-    Raw line breaks are no part of a JSON string, so a space may stand for them.
+
+def split_broken_json(file: LandedFile, folder: Path) -> Path:
+    """Write a broken JSON document as one value per line, cut by brackets alone.
+
+    So a record that is broken in itself costs itself, however deep it is; one whose brackets
+    do not close costs what follows as well. Raw line breaks are no part of a JSON string, so a
+    space may stand for them.
     """
-    text = "".join(text_blocks(connection, file, folder))
-    target = folder / f"{file.path.name.encode().hex()[:40]}-{file.size_bytes}.split"
-    decoder = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-    index = len(text) - len(text.lstrip())
-    is_array = text[index : index + 1] == "["
-    index += int(is_array)
-    is_broken = False
+    with open_text(file) as stream:
+        text = stream.read()
+    target = folder / f"split-{os.urandom(8).hex()}"
+    index, is_array = 0, False
     with open(target, "w", encoding="utf-8", newline="") as output:
         while True:
-            while index < len(text) and text[index] in " \t\r\n":
+            while index < len(text) and text[index] in " \t\r\n,":
                 index += 1
-            if index >= len(text):
-                if is_array and not is_broken:
-                    # Complete records are no sign that the file is: an array has to end.
-                    output.write("[\n")
+            if index == len(text):
                 break
-            if is_array and text[index] == "]" and not text[index + 1 :].strip():
-                break
-            try:
-                _, end = decoder.raw_decode(text, index)
-            except (ValueError, RecursionError):
-                end, is_broken = len(text), True
-            output.write(text[index:end].replace("\r", " ").replace("\n", " ") + "\n")
-            index = end
-            while index < len(text) and text[index] in " \t\r\n":
+            start = index
+            if text[start] in "[]" and is_array == (text[start] == "]"):
+                is_array = not is_array
                 index += 1
-            if is_array and text[index : index + 1] == ",":
-                index += 1
+                continue
+            end = value_end(text, start)
+            index = len(text) if end is None else end
+            # What a value without an end has swallowed may be the end of the array.
+            is_array = is_array and end is not None
+            output.write(text[start:index].replace("\r", " ").replace("\n", " ") + "\n")
+        if is_array:
+            # Complete records are no sign that the file is: an array has to end.
+            output.write("[\n")
     return target
+
+
+def value_end(text: str, start: int) -> int | None:
+    """Return where the JSON value that begins at `start` ends; None where it does not."""
+    if text[start] not in "[{":
+        scalar = SCALAR.match(text, start)
+        return scalar.end() if scalar else None
+    depth = 0
+    for bracket in BRACKETS.finditer(text, start):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
+        if depth == 0:
+            return bracket.end()
+    return None
