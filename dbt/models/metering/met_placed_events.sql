@@ -65,8 +65,7 @@ standing as (
     select
         events.*,
         cast(events.event_at as date) as event_date,
-        excluded.exclusion,
-        {{ properties_by_event_type(meters) }} as property_texts
+        excluded.exclusion
 
     from events
     left join excluded
