@@ -80,6 +80,32 @@ ranked as (
 
 ),
 
+-- Two plans, or two fees on one invoice, may come to the same of nothing.
+rounded_charges as (
+
+    select
+        lines.billing_period, max(terms.customer_id) as customer_id,
+        lines.subscription_id, lines.charge_code, max(lines.meter_code) as meter_code,
+        {{ exact_sum('lines.quantity') }} as quantity, max(lines.unit) as unit,
+        lines.currency_code, count(*) as line_count,
+        max(cast(lines.exact_amount as string)) as example
+    from {{ ref('inv_charge_lines') }} as lines
+    inner join terms
+        on lines.subscription_id = terms.subscription_id
+        and lines.term_from_at = terms.term_from_at
+    group by
+        lines.billing_period, lines.subscription_id, terms.plan_code, lines.charge_code,
+        lines.period_from_at, lines.currency_code
+    having
+        sum(lines.net_amount) = 0
+        -- Lines that cancel out to the last digit are not rounded away.
+        and sum(case
+            when abs(lines.net_amount) < 99999999999999
+                then lines.exact_amount - {{ as_amount('lines.net_amount') }}
+        end) <> 0
+
+),
+
 findings as (
 
     select
@@ -113,26 +139,13 @@ findings as (
     union all
 
     select
-        'rounded_to_nothing' as finding_code, lines.billing_period, max(terms.customer_id) as customer_id,
-        lines.subscription_id, lines.charge_code, max(lines.meter_code) as meter_code,
-        {{ exact_sum('lines.quantity') }} as quantity, max(lines.unit) as unit,
+        'rounded_to_nothing' as finding_code, billing_period, customer_id, subscription_id, charge_code,
+        meter_code, {{ exact_sum('quantity') }} as quantity, max(unit) as unit,
         {{ as_money('0') }} as found_amount, cast(null as {{ money_type() }}) as usual_amount,
-        lines.currency_code, count(*) as found_count,
-        max(cast(lines.exact_amount as string)) as example
-    from {{ ref('inv_charge_lines') }} as lines
-    inner join terms
-        on lines.subscription_id = terms.subscription_id
-        and lines.term_from_at = terms.term_from_at
+        currency_code, sum(line_count) as found_count, example
+    from rounded_charges
     group by
-        lines.billing_period, lines.subscription_id, terms.plan_code, lines.charge_code,
-        lines.period_from_at, lines.currency_code
-    having
-        sum(lines.net_amount) = 0
-        -- Lines that cancel out to the last digit are not rounded away.
-        and sum(case
-            when abs(lines.net_amount) < 99999999999999
-                then lines.exact_amount - {{ as_amount('lines.net_amount') }}
-        end) <> 0
+        billing_period, customer_id, subscription_id, charge_code, meter_code, currency_code, example
 
     union all
 
