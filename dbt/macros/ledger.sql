@@ -29,7 +29,7 @@
         exact_amount ' ~ amount_type() ~ ', net_amount ' ~ money_type() ~ ',
         tax_category string, tax_rate ' ~ price_type() ~ ', currency_code string,
         description string, adjusted_billing_period string, gross_amount ' ~ money_type() ~ ',
-        discount_code string, tax_codes string') %}
+        discount_code string, tax_codes string, price_quantity ' ~ quantity_type()) %}
     {% do create_ledger_table('issued_invoice_line_tiers', '
         invoice_id string, line_number integer, tier_number integer,
         tier_from ' ~ quantity_type() ~ ', tier_up_to ' ~ quantity_type() ~ ',
@@ -52,6 +52,7 @@
         ('invoice_lines', 'gross_amount', money_type()),
         ('invoice_lines', 'discount_code', 'string'),
         ('invoice_lines', 'tax_codes', 'string'),
+        ('invoice_lines', 'price_quantity', quantity_type()),
     ] %}
         {% do add_column('ledger.issued_' ~ table, column, type) %}
     {% endfor %}

@@ -35,12 +35,25 @@
 {% macro spark__whole_number_type() %}decimal(38, 0){% endmacro %}
 
 -- Whole numbers divided, what remains left aside; none may be negative.
-{% macro whole_quotient(dividend, divisor, divisor_digits) %}{{ adapter.dispatch('whole_quotient', 'meterhouse')(dividend, divisor, divisor_digits) }}{% endmacro %}
-{% macro duckdb__whole_quotient(dividend, divisor, divisor_digits) %}(({{ dividend }}) // ({{ divisor }})){% endmacro %}
--- Exact, since nothing remains. A divisor of 15 digits leaves room for quotients of 30, one of 38
--- for quotients of 20.
-{% macro spark__whole_quotient(dividend, divisor, divisor_digits) %}
-    cast((({{ dividend }}) - ({{ dividend }}) % ({{ divisor }})) / cast({{ divisor }} as decimal({{ divisor_digits }}, 0)) as decimal(38, 0))
+{% macro whole_quotient(dividend, divisor, divisor_digits=none) %}{{ adapter.dispatch('whole_quotient', 'meterhouse')(dividend, divisor, divisor_digits) }}{% endmacro %}
+{% macro duckdb__whole_quotient(dividend, divisor, divisor_digits=none) %}(({{ dividend }}) // ({{ divisor }})){% endmacro %}
+-- Exact, since nothing remains. A divisor of 15 digits leaves room for quotients of 30, one of 29
+-- for quotients of 24, one of 38 for quotients of 20. Unless it is said, the divisor tells, and the
+-- dividend is divided in two parts where its quotient may be longer.
+{% macro spark__whole_quotient(dividend, divisor, divisor_digits=none) %}
+    {% if divisor_digits is none %}
+    {%- set twenty = "cast('100000000000000000000' as decimal(21, 0))" -%}
+    {%- set first = 'cast((' ~ dividend ~ ') div ' ~ twenty ~ ' as decimal(38, 0))' -%}
+    case
+        when {{ divisor }} < 1000000000000000
+            then cast({{ first }} div {{ divisor }} as decimal(38, 0)) * {{ twenty }} + {{ spark__whole_quotient(
+                first ~ ' % ' ~ divisor ~ ' * ' ~ twenty ~ ' + (' ~ dividend ~ ') % ' ~ twenty, divisor, 15
+            ) }}
+        else {{ spark__whole_quotient(dividend, divisor, 29) }}
+    end
+    {% else %}
+    cast((({{ dividend }}) - ({{ dividend }}) % ({{ divisor }})) / try_cast({{ divisor }} as decimal({{ divisor_digits }}, 0)) as decimal(38, 0))
+    {% endif %}
 {% endmacro %}
 
 {% macro share(amount, part, whole) %}{{ adapter.dispatch('share', 'meterhouse')(amount, part, whole) }}{% endmacro %}
@@ -86,10 +99,105 @@
 -- quantity (12 places) / whole number, half away from zero at the 12th place.
 {% macro quotient(quantity, divisor) %}
     {%- set whole = 'cast(' ~ divisor ~ ' as ' ~ whole_number_type() ~ ')' -%}
-    {{ as_quantity(sign_of(quantity) ~ " * cast("
-        ~ whole_quotient("abs(" ~ scaled_integer(quantity) ~ ") * 2 + " ~ whole, '2 * ' ~ whole, 15)
-        ~ " as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
+    {%- set rest = scaled_integer('abs(' ~ as_quantity(quantity) ~ ')') ~ ' % ' ~ whole -%}
+    {{ twelfths(quantity, whole, 'case when (' ~ rest ~ ') * 2 >= ' ~ whole ~ ' then 1 else 0 end') }}
 {% endmacro %}
+
+-- The same of what is not negative, up to the 12th place. A quotient is within a bound of 12 places
+-- exactly when this is, and it begins as many packages.
+{% macro quotient_up(quantity, divisor) %}
+    {%- set whole = 'cast(' ~ divisor ~ ' as ' ~ whole_number_type() ~ ')' -%}
+    {%- set rest = scaled_integer('abs(' ~ as_quantity(quantity) ~ ')') ~ ' % ' ~ whole -%}
+    {{ twelfths(quantity, whole, 'case when ' ~ rest ~ ' > 0 then 1 else 0 end') }}
+{% endmacro %}
+
+{% macro twelfths(quantity, whole, carried) %}
+    case
+        when {{ whole }} = 1 then {{ as_quantity(quantity) }}
+        else {{ as_quantity(sign_of(quantity) ~ ' * cast('
+            ~ whole_quotient(scaled_integer('abs(' ~ as_quantity(quantity) ~ ')'), whole) ~ ' + ' ~ carried
+            ~ " as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
+    end
+{% endmacro %}
+
+-- quantity * price / divisor, cut off at the 24th place: cutting never carries a value across a half.
+-- Long division over the price in three parts of nine digits keeps every step within 38 digits for
+-- divisors below 5 * 10^28. Null where the divisor is not, or the amount does not fit.
+{% macro divided_product(quantity, price, divisor) %}
+    case
+        when {{ divisor }} = 1 then {{ try_product(quantity, as_price(price)) }}
+        when {{ divisor }} < cast('50000000000000000000000000000' as decimal(38, 0))
+            then {{ long_quotient(
+                scaled_integer('abs(' ~ as_quantity(quantity) ~ ')'),
+                scaled_integer('abs(' ~ as_price(price) ~ ')'),
+                'cast(' ~ divisor ~ ' as ' ~ whole_number_type() ~ ')',
+                '(' ~ sign_of('(' ~ quantity ~ ')') ~ ') * (' ~ sign_of('(' ~ price ~ ')') ~ ')'
+            ) }}
+    end
+{% endmacro %}
+
+{% macro long_quotient(units, price, divisor, sign) %}{{ adapter.dispatch('long_quotient', 'meterhouse')(units, price, divisor, sign) }}{% endmacro %}
+{% macro duckdb__long_quotient(units, price, divisor, sign) %}
+    {%- set rest = '(' ~ units ~ ' % ' ~ divisor ~ ')' -%}
+    {%- set first = '(' ~ rest ~ ' * (' ~ price ~ ' // 1000000000000000000))' -%}
+    {%- set second = '(' ~ first ~ ' % ' ~ divisor ~ ' * 1000000000 + ' ~ rest
+        ~ ' * (' ~ price ~ ' // 1000000000 % 1000000000))' -%}
+    {%- set third = '(' ~ second ~ ' % ' ~ divisor ~ ' * 1000000000 + ' ~ rest
+        ~ ' * (' ~ price ~ ' % 1000000000))' -%}
+    try({{ as_amount(sign ~ ' * cast(' ~ units ~ ' // ' ~ divisor ~ ' * ' ~ price
+        ~ ' + ' ~ first ~ ' // ' ~ divisor ~ ' * 1000000000000000000'
+        ~ ' + ' ~ second ~ ' // ' ~ divisor ~ ' * 1000000000'
+        ~ ' + ' ~ third ~ ' // ' ~ divisor
+        ~ " as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }})
+{% endmacro %}
+
+-- `div` is a bigint, which the quotients of the parts are; that of the units may not be.
+{% macro spark__long_quotient(units, price, divisor, sign) %}
+    {%- set nine = "cast('1000000000' as decimal(10, 0))" -%}
+    {%- set eighteen = "cast('1000000000000000000' as decimal(19, 0))" -%}
+    {%- set rest = '(' ~ units ~ ' % ' ~ divisor ~ ')' -%}
+    {%- set first = '(' ~ rest ~ ' * cast(' ~ price ~ ' div ' ~ eighteen ~ ' as decimal(38, 0)))' -%}
+    {%- set second = '(' ~ first ~ ' % ' ~ divisor ~ ' * ' ~ nine ~ ' + ' ~ rest
+        ~ ' * cast(' ~ price ~ ' div ' ~ nine ~ ' % 1000000000 as decimal(38, 0)))' -%}
+    {%- set third = '(' ~ second ~ ' % ' ~ divisor ~ ' * ' ~ nine ~ ' + ' ~ rest
+        ~ ' * cast(' ~ price ~ ' % ' ~ nine ~ ' as decimal(38, 0)))' -%}
+    try_cast(try_multiply(
+        try_add(
+            try_multiply({{ whole_quotient(units, divisor) }}, {{ price }}),
+            cast({{ first }} div {{ divisor }} as decimal(38, 0)) * {{ eighteen }}
+            + cast({{ second }} div {{ divisor }} as decimal(38, 0)) * {{ nine }}
+            + cast({{ third }} div {{ divisor }} as decimal(38, 0))
+        ) * {{ sign }},
+        cast('0.000000000000000000000001' as decimal(24, 24))
+    ) as {{ amount_type() }})
+{% endmacro %}
+
+-- What a quantity times a unit price is multiplied with and divided by, in whole numbers: the days of
+-- its share, and the units that the price is for.
+{% macro price_multiple(share_day_count, price_quantity) %}
+    case
+        when {{ price_quantity }} is null then cast({{ share_day_count }} as decimal(38, 0))
+        else cast({{ share_day_count }} * {{ ratio_divisor(price_quantity) }} as decimal(38, 0))
+    end
+{% endmacro %}
+
+{% macro price_divisor(quantity_divisor, share_of_day_count, price_quantity) %}
+    case
+        when {{ price_quantity }} is null then {{ try_whole_product(quantity_divisor, share_of_day_count) }}
+        else {{ try_whole_product(try_whole_product(quantity_divisor, share_of_day_count), ratio_dividend(price_quantity)) }}
+    end
+{% endmacro %}
+
+{% macro try_whole_product(factor, other_factor) %}{{ adapter.dispatch('try_whole_product', 'meterhouse')(factor, other_factor) }}{% endmacro %}
+{% macro duckdb__try_whole_product(factor, other_factor) %}try(cast({{ factor }} * {{ other_factor }} as decimal(38, 0))){% endmacro %}
+{% macro spark__try_whole_product(factor, other_factor) %}try_cast(try_multiply({{ factor }}, {{ other_factor }}) as decimal(38, 0)){% endmacro %}
+
+-- Two whole numbers whose ratio is a decimal: 3600 is 3600 / 1, 0.025 is 25 / 1000.
+{% macro ratio_dividend(decimal) %}cast(replace({{ without_last_zeros(decimal) }}, '.', '') as decimal(38, 0)){% endmacro %}
+{% macro ratio_divisor(decimal) %}
+    cast(concat('1', repeat('0', cast(length({{ without_last_zeros(decimal) }}) - position('.' in {{ without_last_zeros(decimal) }}) as integer))) as decimal(38, 0))
+{% endmacro %}
+{% macro without_last_zeros(decimal) %}trim(trailing '0' from cast({{ as_quantity(decimal) }} as string)){% endmacro %}
 
 -- amount * part / whole towards zero at the 18th place: near enough to round money once, since
 -- cutting digits off never carries a value across a half. Part and whole have up to 6 places.

@@ -19,6 +19,7 @@ from tests.harness import REPOSITORY
 
 Q = "decimal(38, 12)"
 M = "decimal(28, 6)"
+P = "decimal(26, 12)"
 PARSED = {
     "0": "0.000000000000",
     "12": "12.000000000000",
@@ -103,6 +104,11 @@ def compared_rows(one: str, other: str) -> str:
 def decimal(text: str, kind: str = Q) -> str:
     """SQL of a decimal of a type."""
     return f"cast('{text}' as {kind})"
+
+
+def whole(text: str) -> str:
+    """SQL of a whole number of up to 38 digits."""
+    return decimal(text, "decimal(38, 0)")
 
 
 def of_rows(aggregate: str, *rows: str) -> str:
@@ -209,6 +215,80 @@ CASES: list[tuple[str, str | None]] = [
         called("quotient", decimal("50000000000000000000000"), "3600000000"),
         "13888888888888.888888888889",
     ),
+    (called("quotient", decimal("5"), whole("10000000000000")), "0.000000000001"),
+    (called("quotient", decimal("4.999999999999"), whole("10000000000000")), "0.000000000000"),
+    (
+        called(
+            "quotient",
+            decimal("99999999999999999999999999"),
+            whole("2678400000000000000000000"),
+        ),
+        "37.335722819594",
+    ),
+    (
+        called("quotient", decimal("-99999999999999999999999999"), whole("7")),
+        "-14285714285714285714285714.142857142857",
+    ),
+    # A third is above 0.333333333333, so that it enters the tier after that bound.
+    (called("quotient_up", decimal("1"), whole("3")), "0.333333333334"),
+    (called("quotient_up", decimal("6"), whole("3")), "2.000000000000"),
+    (called("quotient_up", decimal("6"), whole("1")), "6.000000000000"),
+    (
+        called("divided_product", decimal("30"), decimal("0.05", P), whole("60")),
+        "0.025000000000000000000000",
+    ),
+    (
+        called("divided_product", decimal("-2"), decimal("1", P), whole("3")),
+        "-0.666666666666666666666666",
+    ),
+    (
+        called("divided_product", decimal("2"), decimal("-1", P), whole("3")),
+        "-0.666666666666666666666666",
+    ),
+    (
+        called("divided_product", decimal("0"), decimal("1", P), whole("3")),
+        "0.000000000000000000000000",
+    ),
+    (
+        called("divided_product", decimal("7"), decimal("0.000000000003", P), whole("1")),
+        "0.000000000021000000000000",
+    ),
+    (
+        called(
+            "divided_product",
+            decimal("22762916224820859"),
+            decimal("0.01", P),
+            whole("3865470566400"),
+        ),
+        "58.887827067379474950333436",
+    ),
+    # The divisor and the price as long as they may be.
+    (
+        called(
+            "divided_product",
+            decimal("99999999999999999999999999.999999999999"),
+            decimal("12345678901234.567890123456", P),
+            whole("49999999999999999999999999999"),
+        ),
+        "24691357802.469135780246912000493827",
+    ),
+    (
+        called("divided_product", decimal("1"), decimal("1", P), whole("5" + "0" * 28)),
+        None,
+    ),
+    (
+        called("divided_product", decimal("9" * 26), decimal("1", P), whole("3")),
+        None,
+    ),
+    (
+        called("divided_product", decimal("9" * 26), decimal("99999999999999", P), whole("3")),
+        None,
+    ),
+    (called("ratio_dividend", decimal("3600")), "3600"),
+    (called("ratio_divisor", decimal("3600")), "1"),
+    (called("ratio_dividend", decimal("0.025")), "25"),
+    (called("ratio_divisor", decimal("0.025")), "1000"),
+    (called("ratio_divisor", decimal("1")), "1"),
     (called("share_of_money", decimal("119", M), "19", "119"), "19.000000000000000000000000"),
     (called("share_of_money", decimal("-100", M), "1", "3"), "-33.333333333333333333000000"),
     (
@@ -244,6 +324,41 @@ CASES: list[tuple[str, str | None]] = [
             " as listed) as shown)"
         ),
         "i1 g1 10.000000\ni1 g2 50.000000\ni2 g1 20.000000\ni2 g2 50.000000",
+    ),
+    # 6 of 10, then 5 and 4 of 15 - 6, then nothing of 4. What is no sum counts once a plan.
+    *(
+        (
+            (
+                "(select {{ joined_text('t', 't') }} from (select concat_ws(' ',"
+                " line.price_id, cast(line.free_quantity as string)) as t from (select"
+                " {{ list_rows('lines') }} as line from (select"
+                " {{ allowance_taken_in_turn('term_from_at, price_id') }}"
+                " as lines from (select cast(a as timestamp) as term_from_at, b as price_id,"
+                f" cast(a as timestamp) as line_from_at, {is_additive} as is_additive,"
+                " {{ as_quantity('c') }} as metered_quantity, {{ as_quantity('d') }}"
+                f" as available from (values {rows}) as rows (a, b, c, d)) as typed)"
+                " as folded) as listed) as shown)"
+            ),
+            expected,
+        )
+        for is_additive, rows, expected in (
+            (
+                "true",
+                (
+                    "('2026-01-21', 'd', 5, 4), ('2026-01-11', 'b', 5, 15),"
+                    " ('2026-01-11', 'c', 7, 10), ('2026-01-01', 'a', 6, 10)"
+                ),
+                "a 6.000000000000\nb 5.000000000000\nc 4.000000000000\nd 0.000000000000",
+            ),
+            (
+                "false",
+                (
+                    "('2026-01-11', 'c', 12, 11), ('2026-01-01', 'b', 12, 3),"
+                    " ('2026-01-01', 'a', 12, 10)"
+                ),
+                "a 10.000000000000\nb 3.000000000000\nc 1.000000000000",
+            ),
+        )
     ),
     # Text
     (called("json_text_by_name", literal('{"a": "x/é", "b": null}'), literal("a")), "x/é"),
