@@ -541,14 +541,14 @@ def unique_users(case: Case) -> None:
 
 @golden
 def unique_users_across_a_price_change(case: Case) -> None:
-    """Counted anew under each price: Ann x 3, then Ann and Bob x 5. Ann came at midnight."""
+    """Ann and Bob of the whole month, for 14 days at 3 and 17 at 5: 84 / 31 and 170 / 31."""
     case.price("per_unit", unit_price="3", meter_code="users", valid_to="2026-01-15")
     case.price("per_unit", unit_price="5", meter_code="users", valid_from="2026-01-15")
     at = ["2026-01-14T23:59:59.999999Z", "2026-01-15T00:00:00Z", "2026-01-20T00:00:00Z"]
     for user, instant in zip(["ann", "ann", "bob"], at, strict=True):
         case.world.event(case.name, event_type="login", at=instant, data={"user": user})
-    case.owes("1", "3", "3.00")
-    case.owes("2", "10", "10.00")
+    case.owes("2", "2.709677419354838709677419", "2.71")
+    case.owes("2", "5.483870967741935483870967", "5.48")
 
 
 @golden

@@ -7,6 +7,7 @@ docstring of a case is its arithmetic.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -347,8 +348,8 @@ LEVELS = [("10", "2025-12-20T00:00:00Z"), ("4", "2026-01-11T00:00:00Z")]
 def seats_changing_mid_month(case: Case) -> None:
     """10 seats since 20 December, 4 from 11 January; February has no event and holds them.
 
-    10 x 12 days / 31 = 3.870967741935 seats x 12 in December; in January (10 x 10 days
-    + 4 x 21 days) / 31 = 5.935483870968 seats x 12; 4 in February.
+    120 / 31 seats x 12 in December; in January (10 x 10 days + 4 x 21 days) / 31
+    seats x 12; 4 in February.
     """
     case.term = {"started_at": "2025-12-01", "ended_at": "2026-03-01"}
     case.price(
@@ -359,8 +360,10 @@ def seats_changing_mid_month(case: Case) -> None:
     )
     for level, at in LEVELS:
         case.world.event(case.name, level, event_type="seats", at=at)
-    case.owes("3.870967741935", "46.45161290322", "46.45", billing_period="2025-12")
-    case.owes("5.935483870968", "71.225806451616", "71.23")
+    case.owes(
+        "3.870967741935", "46.451612903225806451612903", "46.45", billing_period="2025-12"
+    )
+    case.owes("5.935483870968", "71.225806451612903225806451", "71.23")
     case.owes("4", "48", "48.00", billing_period="2026-02")
 
 
@@ -502,6 +505,297 @@ def without_the_property_there_is_no_band(case: Case) -> None:
     case.owes("3", "6", "6.00", dimension_values='{"size": null}')
 
 
+@golden
+def half_a_day_of_a_seat(case: Case) -> None:
+    """One seat for 12 of 744 hours at 4.65: 0.075 is 0.08, as the average comes last."""
+    case.price("per_unit", meter_code="seats", unit_price="4.65", prorated="true")
+    for level, hour in [("1", "00"), ("0", "12")]:
+        at = f"2026-01-10T{hour}:00:00Z"
+        case.world.event(case.name, level, event_type="seats", at=at)
+    case.owes("0.016129032258", "0.075", "0.08")
+
+
+@golden
+def six_hours_of_a_dearer_seat(case: Case) -> None:
+    """9.30 x 6 / 744 = 0.075, where the level comes and goes within a second."""
+    case.price("per_unit", meter_code="seats", unit_price="9.30", prorated="true")
+    for level, at in [("1", "00:00:00.5"), ("0", "06:00:00.5")]:
+        at = f"2026-01-10T{at}Z"
+        case.world.event(case.name, level, event_type="seats", at=at)
+    case.owes("0.008064516129", "0.075", "0.08")
+
+
+@golden
+def prices_per_number_of_units(case: Case) -> None:
+    """30 s at 0.05 per 60 are 0.025; in a meter of minutes they are half a minute at 0.05.
+
+    Per million: 30 x 1,000 / 1,000,000. Per 0.4: 30 x 0.001 / 0.4. In tiers: 20 x 0.06 / 60
+    and 10 x 0.09 / 60 + 0.5; by volume 30 x 0.09 / 60. A price below zero: -0.025.
+    """
+    sixty = {"meter_code": "seconds", "price_quantity": "60"}
+    case.price("per_unit", charge="a", unit_price="0.05", **sixty)
+    case.price("per_unit", charge="b", unit_price="0.05", meter_code="minutes")
+    million = {"meter_code": "seconds", "price_quantity": "1000000"}
+    case.price("per_unit", charge="c", unit_price="1000", **million)
+    case.price(
+        "per_unit", charge="d", unit_price="0.001", meter_code="seconds", price_quantity="0.4"
+    )
+    tiers = [("20", "0.06", "0"), ("", "0.09", "0.5")]
+    case.price("tiered", charge="e", tiers=tiers, **sixty)
+    case.price("volume", charge="f", tiers=[tiers[0], ("", "0.09")], **sixty)
+    case.price("per_unit", charge="g", unit_price="-0.05", meter_code="minutes")
+    case.use("10", "20", event_type="timed")
+    case.owes("30", "0.025", "0.03", charge_code="a", price_quantity=Decimal(60))
+    case.owes("0.5", "0.025", "0.03", charge_code="b", unit="minute", price_quantity=None)
+    case.owes("30", "0.03", "0.03", charge_code="c")
+    case.owes("30", "0.075", "0.08", charge_code="d")
+    case.owes("30", "0.535", "0.54", charge_code="e", price_quantity=Decimal(60))
+    case.owes("30", "0.045", "0.05", charge_code="f")
+    case.owes("0.5", "-0.025", "-0.03", charge_code="g")
+
+
+@golden
+def bounds_are_in_units(case: Case) -> None:
+    """121 s in a meter of minutes, 2.01666..., and 1 in a meter of thirds.
+
+    One minute included: 61 / 60 x 0.6. Tiers of 2 minutes at 0.5, then 0.3: 1 + 0.005.
+    Packages of a minute: 3 x 1. A third is above 0.333333333333, by less than can be shown.
+    """
+    minutes = {"meter_code": "minutes"}
+    case.price("per_unit", charge="a", unit_price="0.6", included_quantity="1", **minutes)
+    case.price("tiered", charge="b", tiers=[("2", "0.5"), ("", "0.3")], **minutes)
+    case.price("package", charge="c", unit_price="1", package_size="1", **minutes)
+    tiers = [("0.333333333333", "1", "1"), ("", "1", "5")]
+    case.price("volume", charge="d", tiers=tiers, meter_code="thirds")
+    case.use("121", event_type="timed")
+    case.use("1", event_type="third")
+    case.owes("2.016666666667", "0.61", "0.61", included_quantity=Decimal(1))
+    case.owes("2.016666666667", "1.005", "1.01")
+    case.owes("2.016666666667", "3", "3.00")
+    case.owes("0.333333333333", "5.333333333333333333333333", "5.33")
+
+
+@golden
+def gibibyte_hours(case: Case) -> None:
+    """22,762,916,224,820,859 byte-seconds are 5,888.78... GiB-hours at 0.01.
+
+    100,000 GiB, sent as bytes, held for 744 hours: 74,400,000 x 0.00001.
+    """
+    case.price("per_unit", charge="a", meter_code="byte_seconds", unit_price="0.01")
+    case.price("per_unit", charge="b", meter_code="bytes", unit_price="0.00001")
+    case.use("22762916224820859", event_type="byte_seconds")
+    at = "2025-12-31T00:00:00Z"
+    case.term = {"started_at": "2025-12-31"}
+    case.use("107374182400000", event_type="bytes", at=at)
+    case.owes("2400000", "24", "24.00", billing_period="2025-12")
+    case.owes("5888.782706737947", "58.887827067379474950333436", "58.89", unit="GiB-hour")
+    case.owes("74400000", "744", "744.00", unit="GiB-hour")
+
+
+@golden
+def percentage_of_cents(case: Case) -> None:
+    """8,010 cents are 80.10: 2.5 % are 2.0025; 1 % and 0.25, at least 2: 2."""
+    case.price("percentage", charge="a", meter_code="cents", unit_price="2.5")
+    fees = {"event_fee": "0.25", "event_minimum_amount": "2"}
+    case.price("percentage", charge="b", meter_code="cents", unit_price="1", **fees)
+    case.use("8010", event_type="paid")
+    case.owes("80.1", "2.0025", "2.00")
+    case.owes("80.1", "2", "2.00")
+
+
+MET = [{"valid_to": "2026-01-16"}, {"valid_from": "2026-01-16"}]
+
+
+@golden
+def the_same_users_under_two_prices(case: Case) -> None:
+    """Seven users, seen twice, are seven of the month: 84 for 15 and for 16 of 31 days."""
+    for version in MET:
+        case.price("per_unit", meter_code="users", unit_price="12", **version)
+    for day in ("05", "25"):
+        for user in "abcdefg":
+            at = f"2026-01-{day}T12:00:00Z"
+            data = {"user": user, "region": "eu"}
+            case.world.event(case.name, event_type="login", at=at, data=data)
+    case.owes("7", "40.645161290322580645161290", "40.65")
+    case.owes("7", "43.354838709677419354838709", "43.35")
+
+
+@golden
+def gauges_under_two_prices(case: Case) -> None:
+    """100 highest, lowest and last of the month, for 15 and 16 of 31 days.
+
+    155 of the 20th, 31 of them included, in packages of 31 at 7.75: 4 x 7.75 for 15 days, in
+    which there was no event, and for 16.
+    """
+    for charge, meter in [("a", "highest"), ("b", "lowest"), ("c", "last")]:
+        for version in MET:
+            case.price("per_unit", charge=charge, meter_code=meter, unit_price="1", **version)
+    for version in MET:
+        case.price(
+            "package",
+            charge="d",
+            meter_code="bandwidth",
+            unit_price="7.75",
+            package_size="31",
+            included_quantity="31",
+            **version,
+        )
+    for day in ("05", "25"):
+        case.world.event(case.name, "100", event_type="gauge", at=f"2026-01-{day}T00:00:00Z")
+    case.world.event(case.name, "155", event_type="sample", at="2026-01-20T00:00:00Z")
+    for charge in "abc":
+        case.owes("100", "48.387096774193548387096774", "48.39", charge_code=charge)
+        case.owes("100", "51.612903225806451612903225", "51.61", charge_code=charge)
+    case.owes("155", "15", "15.00", charge_code="d")
+    case.owes("155", "16", "16.00", charge_code="d")
+
+
+@golden
+def tiers_of_a_gauge_under_two_prices(case: Case) -> None:
+    """40 in tiers of 31 at 1 and then 2, with 13 for entering the second: 31 + 18 + 13 = 62.
+
+    Twice that from the 16th on. Where nothing was used, the flat 31 of a first tier is shared.
+    """
+    for factor, version in zip((1, 2), MET, strict=True):
+        prices = [str(price * factor) for price in (1, 2, 13)]
+        tiers = [("31", prices[0]), ("", prices[1], prices[2])]
+        case.price("tiered", charge="a", meter_code="highest", tiers=tiers, **version)
+        flat = [("", "0", "31")]
+        case.price("volume", charge="b", meter_code="bandwidth", tiers=flat, **version)
+    case.world.event(case.name, "40", event_type="gauge", at="2026-01-05T00:00:00Z")
+    # Each tier is cut off at the 24th place.
+    case.owes("40", "29.999999999999999999999999", "30.00", charge_code="a")
+    case.owes("40", "63.999999999999999999999999", "64.00", charge_code="a")
+    case.owes("0", "15", "15.00", charge_code="b")
+    case.owes("0", "16", "16.00", charge_code="b")
+
+
+@golden
+def users_after_a_trial(case: Case) -> None:
+    """Trial until the 11th, then two prices of 21: two users for 10 and for 11 of 21 days.
+
+    Who came during the trial alone is not charged.
+    """
+    case.term = {"trial_ends_at": "2026-01-11"}
+    for version in ({"valid_to": "2026-01-21"}, {"valid_from": "2026-01-21"}):
+        case.price("per_unit", meter_code="users", unit_price="21", **version)
+    for user, day in [("a", "05"), ("b", "05"), ("a", "25"), ("c", "25")]:
+        data = {"user": user, "region": "eu"}
+        at = f"2026-01-{day}T00:00:00Z"
+        case.world.event(case.name, event_type="login", at=at, data=data)
+    case.owes("2", "20", "20.00")
+    case.owes("2", "22", "22.00")
+
+
+@golden
+def a_price_with_a_filter_takes_a_gauge_over(case: Case) -> None:
+    """31 in eu at 1 for 15 days, then at 2 for 16 days; us stays at 1 for all of January."""
+    case.price("per_unit", meter_code="peaks", unit_price="1")
+    case.price(
+        "per_unit",
+        meter_code="peaks",
+        unit_price="2",
+        dimension_filter="region=eu",
+        valid_from="2026-01-16",
+    )
+    for region in ("eu", "us"):
+        at = "2026-01-05T00:00:00Z"
+        case.world.event(case.name, "31", event_type="peak", at=at, data={"region": region})
+    case.owes("31", "15", "15.00", dimension_values='{"region": "eu"}')
+    case.owes("31", "31", "31.00", dimension_values='{"region": "us"}')
+    case.owes("31", "32", "32.00", dimension_values='{"region": "eu"}')
+
+
+def changes_plan(case: Case, *days: str, **columns: Any) -> list[str]:
+    """Plans that follow one another on days of January, the case's own first."""
+    plans = [case.name, *(f"{case.name}_{number}" for number in range(1, len(days) + 1))]
+    case.term = {"ended_at": f"2026-01-{days[0]}"} | columns
+    for plan, day, end in zip(plans[1:], days, [*days[1:], None], strict=True):
+        case.world.plan(plan)
+        case.world.subscription(
+            case.name,
+            plan_code=plan,
+            started_at=f"2026-01-{day}",
+            ended_at=f"2026-01-{end}" if end else "2026-02-01",
+            **columns,
+        )
+    return plans
+
+
+@golden
+def each_plan_has_its_own_gauge(case: Case) -> None:
+    """62 for 15 of 31 days under the first plan, prorated; 40 as a whole under the second."""
+    for plan, prorated in zip(changes_plan(case, "16"), ("true", "false"), strict=True):
+        case.world.price(
+            plan, "per_unit", meter_code="highest", unit_price="1", prorated=prorated
+        )
+    for level, day in [("62", "05"), ("40", "25")]:
+        case.world.event(case.name, level, event_type="gauge", at=f"2026-01-{day}T00:00:00Z")
+    case.owes("62", "30", "30.00")
+    case.owes("40", "40", "40.00")
+
+
+@golden
+def one_allowance_over_a_plan_change(case: Case) -> None:
+    """10 of 24 units are free, of both plans together: 2 x 15 and 12 x 15."""
+    for plan in changes_plan(case, "16"):
+        case.world.price(
+            plan, "per_unit", meter_code="used", unit_price="15", included_quantity="10"
+        )
+    for day in ("05", "25"):
+        case.use("12", at=f"2026-01-{day}T00:00:00Z")
+    case.owes("12", "30", "30.00", included_quantity=Decimal(10))
+    case.owes("12", "180", "180.00", included_quantity=Decimal(0))
+
+
+@golden
+def allowances_of_three_plans(case: Case) -> None:
+    """10, 15 and 4 included. 6 are free on the first plan, 15 - 6 = 9 of 5 + 7 on the second.
+
+    There a price change finds 5 of the 9 used up. Nothing on the third: 15 were free already.
+    """
+    plans = changes_plan(case, "11", "21")
+    terms = {"meter_code": "used", "unit_price": "1"}
+    case.world.price(plans[0], "per_unit", included_quantity="10", **terms)
+    for version in MET:
+        case.world.price(plans[1], "per_unit", included_quantity="15", **terms, **version)
+    case.world.price(plans[2], "per_unit", included_quantity="4", **terms)
+    for quantity, day in [("6", "05"), ("5", "12"), ("7", "18"), ("5", "25")]:
+        case.use(quantity, at=f"2026-01-{day}T00:00:00Z")
+    case.owes("7", "3", "3.00", included_quantity=Decimal(4))
+    case.owes("5", "5", "5.00", included_quantity=Decimal(0))
+
+
+@golden
+def free_units_over_a_plan_change(case: Case) -> None:
+    """10 free units of a discount are of the period too, and so are the users included.
+
+    12 and 12 units: 2 and 12 at 1. 3 users in eu under both plans, 4 included: 3 free, then 1.
+    """
+    for plan in changes_plan(case, "16"):
+        case.world.price(plan, "per_unit", charge="a", meter_code="used", unit_price="1")
+        case.world.price(
+            plan,
+            "per_unit",
+            charge="b",
+            meter_code="users",
+            unit_price="1",
+            included_quantity="4",
+        )
+    case.world.discount(
+        f"{case.name}-free", "free_units", "10", charge_code="a", subscription_id=case.name
+    )
+    for day in ("05", "25"):
+        case.use("12", at=f"2026-01-{day}T00:00:00Z")
+        for user in "abc":
+            data = {"user": user, "region": "eu"}
+            at = f"2026-01-{day}T00:00:00Z"
+            case.world.event(case.name, event_type="login", at=at, data=data)
+    case.owes("12", "2", "2.00", charge_code="a")
+    case.owes("12", "12", "12.00", charge_code="a")
+    case.owes("3", "2", "2.00", charge_code="b")
+
+
 def shared_world() -> tuple[Scenario, dict[str, Case]]:
     """Meters and every case."""
     world = Scenario()
@@ -550,6 +844,15 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
     world.meter("lowest", "gauge", "min")
     world.meter("last", "gauge", "latest")
     world.meter("bandwidth", "sample", "percentile_95")
+    world.meter("highest", "gauge", "max")
+    world.meter("peaks", "peak", "max", dimensions="region")
+    world.meter("seconds", "timed", unit="second")
+    world.meter("minutes", "timed", unit="minute", unit_quantity="60")
+    world.meter("thirds", "third", unit_quantity="3")
+    world.meter("cents", "paid", unit_quantity="100")
+    gib_hours = {"unit": "GiB-hour", "unit_quantity": "3865470566400"}
+    world.meter("byte_seconds", "byte_seconds", **gib_hours)
+    world.meter("bytes", "bytes", "time_weighted", unit="GiB-hour", unit_quantity="1073741824")
     cases: dict[str, Case] = {}
     for arrange in ARRANGEMENTS:
         case = Case(arrange.__name__, world)
@@ -586,3 +889,16 @@ def test_usage_that_no_price_takes_is_unpriced(
         " where fate = 'unpriced' group by subject"
     )
     assert exceptions == [{"subject": "nothing_for_the_rest", "record_count": 1}]
+
+
+def test_usage_of_a_day_is_in_units(built: tuple[Installation, dict[str, Case]]) -> None:
+    """121 s are 2.01666... minutes there too, 100,000 GiB a day are 2,400,000 hours."""
+    usage = built[0].rows(
+        "select distinct meter_code, unit, quantity from marts.fct_usage_daily"
+        " where (customer_id, meter_code) in"
+        " (('bounds_are_in_units', 'minutes'), ('gibibyte_hours', 'bytes')) order by all"
+    )
+    assert usage == [
+        {"meter_code": "bytes", "unit": "GiB-hour", "quantity": Decimal(2400000)},
+        {"meter_code": "minutes", "unit": "minute", "quantity": Decimal("2.016666666667")},
+    ]

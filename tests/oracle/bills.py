@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 LAST_PERIOD = "2026-03"
 MINOR_UNITS = {"EUR": 2, "JPY": 0, "KWD": 3}
+# Parts of an amount that are divided are cut off at the 24th place, and then added up.
+EXACT_PLACES = 20
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Tier:
     """A tier ends at `up_to`, itself included; None is open."""
 
     up_to: Decimal | None
-    unit_price: Decimal
+    unit_price: Decimal | Fraction
     flat_amount: Decimal
     package_size: Decimal | None = None
 
@@ -34,6 +36,7 @@ class Version:
     """A price that holds from the local midnight of one date to that of another.
 
     ``event_bounds`` are fee, minimum and maximum of each event, the first of which are free.
+    Unit prices are for `price_quantity` units.
     """
 
     model: str
@@ -45,6 +48,7 @@ class Version:
     ends_on: date | None
     event_bounds: tuple[Decimal, Decimal, Decimal] | None = None
     free_events: int = 0
+    price_quantity: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -194,27 +198,31 @@ def by_event(version: Version, quantities: list[Fraction], count_before: int = 0
 
 def price_of(version: Version, quantity: Fraction, free: Fraction) -> Fraction:
     """Exact amount of a quantity (rules 3 to 5)."""
+    unit_price = Fraction(version.unit_price) / Fraction(version.price_quantity or 1)
     if quantity < 0:
         if version.model in ("per_unit", "dynamic"):
-            return quantity * Fraction(version.unit_price)
+            return quantity * unit_price
         if version.model == "percentage" and version.tiers:
             first = version.tiers[0]
             return quantity * Fraction(first.unit_price) / 100 + Fraction(first.flat_amount)
         if version.model == "percentage":
-            return quantity * Fraction(version.unit_price) / 100
+            return quantity * unit_price / 100
         quantity = Fraction(0)
     owed = max(quantity - free, Fraction(0))
     if version.model in ("per_unit", "dynamic"):
-        return owed * Fraction(version.unit_price)
+        return owed * unit_price
     if version.model == "percentage" and not version.tiers:
-        return owed * Fraction(version.unit_price) / 100
+        return owed * unit_price / 100
+    per = Fraction(version.price_quantity or 1)
+    tiers = tuple(replace(t, unit_price=Fraction(t.unit_price) / per) for t in version.tiers)
     if version.model == "percentage":
-        percents = (replace(t, unit_price=t.unit_price / 100) for t in version.tiers)
-        return tiered(owed, tuple(percents))
+        return tiered(
+            owed, tuple(replace(t, unit_price=Fraction(t.unit_price) / 100) for t in tiers)
+        )
     if version.model == "package":
         packages = math.ceil(owed / Fraction(version.package_size))
         return packages * Fraction(version.unit_price)
-    return (tiered if version.model == "tiered" else volume)(owed, version.tiers)
+    return (tiered if version.model == "tiered" else volume)(owed, tiers)
 
 
 def bill(customer: Customer) -> list[Line]:
@@ -272,7 +280,7 @@ def bill(customer: Customer) -> list[Line]:
                             price_id,
                             values,
                             quantize(total, 12),
-                            quantize(amount, 24),
+                            quantize(amount, EXACT_PLACES),
                             net,
                         )
                     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from tests.oracle.bills import (
+    EXACT_PLACES,
     Version,
     by_event,
     local_date,
@@ -37,8 +39,26 @@ METERS: dict[str, tuple[str, ...]] = {
     "by_load": ("load",),
     "by_size": ("size",),
     "by_both": ("load", "size"),
+    "sevenths": ("load",),
     "biggest": (),
+    "biggest_by_size": ("size",),
+    "lowest": (),
+    "last": ("load",),
+    "ninety": (),
+    "users": ("size",),
     "held": (),
+    "held_parts": (),
+}
+# What does not count in what is metered; the rest adds up.
+UNITS = {"sevenths": Decimal(7), "last": Decimal("0.25"), "held_parts": Decimal("0.3")}
+LEVELS = ("held", "held_parts")
+WHOLE = {
+    "biggest": "max",
+    "biggest_by_size": "max",
+    "lowest": "min",
+    "last": "latest",
+    "ninety": "percentile_95",
+    "users": "unique_count",
 }
 WORK_DAYS = ("mon", "tue", "wed", "thu", "fri")
 # Bands of the local day, by days: up to which hour and minute a band lasts.
@@ -127,6 +147,7 @@ class Event:
     quantity: Decimal
     size: Decimal | None
     is_level: bool
+    user: str
 
 
 @dataclass(frozen=True)
@@ -446,10 +467,10 @@ def is_taken(scope: str, offers: list[Offer], values: dict[str, str | None]) -> 
     return scope in wanted if scope else not wanted & others
 
 
-def used(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> dict[str, list[Fraction]]:
-    """Quantities of the events in a span in their order by dimension values, or none."""
+def taken(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> dict[str, list[Event]]:
+    """The events in a span that a filter takes, in their order, by dimension values."""
     assert sale.charge.meter
-    found: dict[str, list[Fraction]] = {}
+    found: dict[str, list[Event]] = {}
     for event in sorted(sale.life.events, key=lambda event: event.at):
         if (
             event.is_level
@@ -459,8 +480,38 @@ def used(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> dict[str, l
             continue
         values = dimension_values(sale.life, sale.charge.meter, event)
         if is_taken(scope, valid_at(sale, event.at), values):
-            found.setdefault(json.dumps(values), []).append(Fraction(event.quantity))
-    return found or {"{}": []}
+            found.setdefault(json.dumps(values), []).append(event)
+    return found
+
+
+def takes(
+    sale: Sale, scope: str, span: tuple[datetime, datetime], values: str
+) -> list[tuple[datetime, datetime]]:
+    """The parts of a span in which a filter takes usage of these dimension values."""
+    windows = (window(sale.life, sale.term, o.price, sale.period) for o in sale.offers)
+    bounds = {bound for found in windows if found for bound in found} | {*span}
+    within = sorted(bound for bound in bounds if span[0] <= bound <= span[1])
+    return [
+        part
+        for part in itertools.pairwise(within)
+        if is_taken(scope, valid_at(sale, part[0]), json.loads(values))
+    ]
+
+
+def whole_quantity(meter: str, events: list[Event]) -> Fraction:
+    """The one quantity of all events, in their order, that cannot be added up."""
+    quantities = [event.quantity for event in events]
+    match WHOLE[meter]:
+        case "max":
+            return Fraction(max(quantities))
+        case "min":
+            return Fraction(min(quantities))
+        case "latest":
+            return Fraction(quantities[-1])
+        case "unique_count":
+            return Fraction(len({event.user for event in events}))
+    rank = math.ceil(Fraction(len(events) * 95, 100))
+    return Fraction(sorted(quantities)[rank - 1])
 
 
 def held_hours(life: Life, span: tuple[datetime, datetime]) -> Fraction:
@@ -475,20 +526,98 @@ def held_hours(life: Life, span: tuple[datetime, datetime]) -> Fraction:
     return total
 
 
-def quantities(
-    sale: Sale, scope: str, span: tuple[datetime, datetime]
-) -> dict[str, list[Fraction]]:
-    """What a price is asked for, by dimension values, event by event where they add up."""
-    if sale.charge.meter == "held":
-        hours = held_hours(sale.life, span)
+def level_quantity(sale: Sale, span: tuple[datetime, datetime]) -> Fraction:
+    """Level times hours, or the part that a span has in the average of the full period."""
+    hours = held_hours(sale.life, span)
+    if sale.charge.is_prorated:
+        days, zone = (sale.period.first_day, sale.period.end_day), sale.life.zone
+        whole = midnight(days[1], zone) - midnight(days[0], zone)
+        hours /= Fraction(whole // INSTANT, 3600 * 10**6)
+    return hours
+
+
+@dataclass
+class Usage:
+    """What one price is asked for in a period for one set of dimension values.
+
+    `quantity` is in units of the meter and of it the `share` is charged; `events` are the
+    quantities that it is made of where they add up.
+    """
+
+    scope: str
+    held: Held
+    values: str
+    quantity: Fraction
+    begins: datetime
+    events: tuple[Fraction, ...] = ()
+    days: int = 0
+    share: Fraction = Fraction(1)
+
+
+def usages(sale: Sale) -> list[Usage]:
+    """Usage of a period under all prices of a charge, in the order in which they begin."""
+    meter = sale.charge.meter
+    assert meter
+    held = [
+        (scope, held)
+        for scope in dict.fromkeys(offer.scope for offer in sale.offers)
+        for held in held_prices(sale, scope)
+        if not is_paused_throughout(sale.life, *held.span)
+    ]
+    if meter in LEVELS:
+        found = [
+            Usage(scope, h, "{}", level_quantity(sale, h.span), h.span[0]) for scope, h in held
+        ]
+    elif meter in WHOLE:
+        found = whole_usages(sale, meter, held)
+    else:
+        found = []
+        for scope, h in held:
+            for values, events in (taken(sale, scope, h.span) or {"{}": []}).items():
+                quantities = tuple(Fraction(event.quantity) for event in events)
+                begins = takes(sale, scope, h.span, values)[0][0] if events else h.span[0]
+                total = sum(quantities, Fraction(0))
+                found.append(Usage(scope, h, values, total, begins, quantities))
+    for usage in found:
+        usage.quantity /= Fraction(UNITS.get(meter, 1))
+    return sorted(found, key=lambda usage: (usage.begins, usage.held.span[0], usage.held.name))
+
+
+def whole_usages(sale: Sale, meter: str, held: list[tuple[str, Held]]) -> list[Usage]:
+    """What cannot be added up, measured over all prices, with the share of each of them."""
+    seen: dict[str, list[Event]] = {}
+    for scope, h in held:
+        for values, events in taken(sale, scope, h.span).items():
+            seen.setdefault(values, []).extend(events)
+    found = []
+    for scope, h in held:
+        used = []
+        for values, events in seen.items():
+            if parts := takes(sale, scope, h.span, values):
+                ordered = [event for event in sale.life.events if event in events]
+                ordered.sort(key=lambda event: event.at)
+                usage = Usage(scope, h, values, whole_quantity(meter, ordered), parts[0][0])
+                usage.days = sum(active_days(sale.life, *part) for part in parts)
+                used.append(usage)
+        nothing = Usage(scope, h, "{}", Fraction(0), h.span[0])
+        nothing.days = active_days(sale.life, *h.span)
+        found += used or [nothing]
+    for usage in found:
+        same = [
+            other
+            for other in found
+            if other.values == usage.values
+            and (usage.values in seen or other.scope == usage.scope)
+        ]
+        total = sum(other.days for other in same)
         if sale.charge.is_prorated:
-            days, zone = (sale.period.first_day, sale.period.end_day), sale.life.zone
-            whole = midnight(days[1], zone) - midnight(days[0], zone)
-            hours /= Fraction(whole // INSTANT, 3600 * 10**6)
-        return {"{}": [Fraction(quantize(hours, 12))]}
-    found = used(sale, scope, span)
-    if sale.charge.meter == "biggest":
-        return {values: [max(events, default=Fraction(0))] for values, events in found.items()}
+            days = (sale.period.end_day - sale.period.first_day).days
+            usage.share = Fraction(usage.days, days)
+        elif total:
+            usage.share = Fraction(usage.days, total)
+        else:
+            key = [(u.begins, u.held.span[0], u.held.name) for u in (*same, usage)]
+            usage.share = Fraction(max(key) == key[-1])
     return found
 
 
@@ -541,31 +670,43 @@ class Charged:
                 owed.values,
                 *owed.span,
                 quantize(owed.quantity, 12),
-                quantize(owed.amount, 24),
+                quantize(owed.amount, EXACT_PLACES),
             )
             for owed in self.owed
         ]
         return [line for line in found if line.net_amount]
 
 
-def owed_for_usage(sale: Sale, scope: str, extra: Fraction) -> Iterator[Owed]:
-    """Usage of a period, price after price; the allowance is counted over all of them."""
+def owed_for_usage(
+    sale: Sale, extra: Fraction, freed: Callable[[str], Fraction]
+) -> Iterator[tuple[Usage, Owed, Fraction]]:
+    """Usage of a period and what of it was free of the allowance that goes on with the plan.
+
+    The allowance is counted over all prices, less what was free on the plans before.
+    """
     used_before: dict[str, Fraction] = {}
-    events_before: dict[str, int] = {}
-    for held in held_prices(sale, scope):
-        price, span = held.price, held.span
-        if is_paused_throughout(sale.life, *span):
-            continue
-        found = quantities(sale, scope, span)
-        for values, events in found.items():
-            total, before = sum(events, Fraction(0)), used_before.get(values, Fraction(0))
-            free = max(Fraction(price.version.included) + extra - before, Fraction(0))
-            amount = price_of(price.version, total, free)
-            if price.version.event_bounds:
-                amount = by_event(price.version, events, events_before.get(values, 0))
-                events_before[values] = events_before.get(values, 0) + len(events)
-            used_before[values] = before + max(total, Fraction(0))
-            yield Owed(held.name, span, values, total, amount)
+    events_before: dict[tuple[str, str], int] = {}
+    is_whole = sale.charge.meter in WHOLE
+    for usage in usages(sale):
+        version, values = usage.held.price.version, usage.values
+        free = Fraction(version.included) + extra
+        if not is_whole:
+            free -= used_before.get(values, Fraction(0))
+        if not (is_whole and sale.charge.is_prorated):
+            free -= freed(values)
+        free = max(free, Fraction(0))
+        amount = price_of(version, usage.quantity, free) * usage.share
+        if version.event_bounds:
+            units = Fraction(UNITS.get(sale.charge.meter or "", 1))
+            events = [quantity / units for quantity in usage.events]
+            before = events_before.get((usage.scope, values), 0)
+            amount = by_event(version, events, before)
+            events_before[usage.scope, values] = before + len(events)
+        used = max(usage.quantity, Fraction(0))
+        used_before[values] = used_before.get(values, Fraction(0)) + used
+        is_counted = not (is_whole and sale.charge.is_prorated)
+        owed = Owed(usage.held.name, usage.held.span, values, usage.quantity, amount)
+        yield usage, owed, min(used, free) if is_counted else Fraction(0)
 
 
 def owed_for_fee(sale: Sale) -> Iterator[Owed]:
@@ -615,8 +756,11 @@ def tie(owed: Owed) -> tuple[datetime, str, str]:
 
 def unrounded(life: Life) -> Iterator[Charged]:
     """Everything the customer is charged, up to the last period."""
+    # What was free on earlier plans, by charge, period, measure and dimension values.
+    freed: dict[tuple[object, ...], Fraction] = {}
     for term in life.terms:
         plan = life.plans[term.plan]
+        freed_here: dict[tuple[object, ...], Fraction] = {}
         for charge_number, charge in enumerate(plan.charges):
             code = f"charge{charge_number}"
             for period in periods(life, term, charge.interval or plan.interval):
@@ -629,11 +773,29 @@ def unrounded(life: Life) -> Iterator[Charged]:
                     continue
                 extra = free_units(life, term.plan, code, month)
                 sale = Sale(life, term, charge, offers_of(term, code, charge), period)
-                for scope in dict.fromkeys(offer.scope for offer in sale.offers):
-                    found = (
-                        owed_for_usage(sale, scope, extra)
-                        if charge.meter
-                        else owed_for_fee(sale)
+                scopes = dict.fromkeys(offer.scope for offer in sale.offers)
+                found: dict[str, list[Owed]] = {scope: [] for scope in scopes}
+                if charge.meter:
+                    is_level = charge.meter in LEVELS
+                    measure = (
+                        UNITS.get(charge.meter, Decimal(1)),
+                        is_level,
+                        is_level and charge.is_prorated,
                     )
+                    key = (code, period.first_day, period.end_day, measure)
+                    for usage, owed, free in owed_for_usage(
+                        sale,
+                        extra,
+                        lambda values, key=key: freed.get((*key, values), Fraction(0)),
+                    ):
+                        found[usage.scope].append(owed)
+                        before = freed_here.get((*key, usage.values), Fraction(0))
+                        freed_here[*key, usage.values] = (
+                            max(before, free) if charge.meter in WHOLE else before + free
+                        )
+                for scope in scopes:
                     held = held_prices(sale, scope)
-                    yield Charged(term, charge, code, tuple(held), month, period, tuple(found))
+                    parts = found[scope] if charge.meter else owed_for_fee(sale)
+                    yield Charged(term, charge, code, tuple(held), month, period, tuple(parts))
+        for each, free in freed_here.items():
+            freed[each] = freed.get(each, Fraction(0)) + free

@@ -57,7 +57,12 @@ def version_columns(version: Version) -> dict[str, Any]:
         "valid_from": text(version.starts_on),
         "valid_to": text(version.ends_on),
         "tiers": [
-            tuple(map(text, (t.up_to, t.unit_price, t.flat_amount, t.package_size)))
+            (
+                text(t.up_to),
+                format(t.unit_price, "f"),
+                text(t.flat_amount),
+                text(t.package_size),
+            )
             for t in version.tiers
         ],
     }
@@ -65,6 +70,8 @@ def version_columns(version: Version) -> dict[str, Any]:
         columns["unit_price"] = text(version.unit_price)
     if version.model == "package":
         columns["package_size"] = text(version.package_size)
+    if version.price_quantity:
+        columns["price_quantity"] = text(version.price_quantity)
     if version.included:
         columns["included_quantity"] = text(version.included)
     if version.event_bounds:

@@ -9,10 +9,12 @@ invoice is compared to the last digit. The second reading is lives.py and deals.
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,26 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.harness import Installation, Scenario, build
-from tests.oracle.bills import Version, local_date, midnight, months_later
+from tests.oracle.bills import (
+    EXACT_PLACES,
+    Version,
+    local_date,
+    midnight,
+    months_later,
+    quantize,
+)
 from tests.oracle.deals import TAXES, Settled, Totals, settle
 from tests.oracle.lives import (
     HOLIDAYS,
     INSTANT,
     LAST_PERIOD,
+    LEVELS,
     LOADS,
     METERS,
     MINOR_UNITS,
     SIZES,
+    UNITS,
+    WHOLE,
     Charge,
     Commitment,
     Discount,
@@ -45,7 +57,7 @@ from tests.oracle.lives import (
 from tests.oracle.made_up import made_up, text, version_columns
 from tests.oracle.test_oracle import ZONES, chains, decimals
 
-LIVES = 200
+LIVES = int(os.environ.get("ORACLE_LIVES", "200"))
 FIRST_DAY = date(2025, 9, 1)
 # Days on which something begins: eight months with both changes of the clock.
 DAYS = st.integers(0, 240).map(lambda number: FIRST_DAY + timedelta(days=number))
@@ -77,6 +89,7 @@ def priced_by_event(draw: st.DrawFn, version: Version) -> Version:
         tiers=(),
         event_bounds=(draw(decimals(1, 3)), lowest, lowest + draw(decimals(0, 9))),
         free_events=draw(st.integers(0, 2)),
+        price_quantity=None,
     )
 
 
@@ -84,7 +97,7 @@ def priced_by_event(draw: st.DrawFn, version: Version) -> Version:
 def prices(draw: st.DrawFn, meter: str | None, is_in_parts: bool) -> tuple[Price, ...]:
     """Versions by date or phases by month; a meter that is no sum has no fee per event."""
     versions: tuple[Version, ...] = draw(chains(2 if is_in_parts else 0, not meter, False))
-    if meter in ("biggest", "held"):
+    if meter in WHOLE or meter in LEVELS:
         versions = tuple(replace(version, event_bounds=None) for version in versions)
     elif meter and draw(st.integers(0, 2)) == 0:
         versions = tuple(draw(priced_by_event(version)) for version in versions)
@@ -139,7 +152,7 @@ def negotiated(draw: st.DrawFn, meter: str | None, names: list[str]) -> Any:
 def charges(draw: st.DrawFn) -> Charge:
     meter = draw(st.sampled_from([None, None, *METERS]))
     interval = draw(st.none() | st.none() | st.sampled_from(INTERVALS))
-    is_prorated = meter in (None, "held") and draw(st.booleans())
+    is_prorated = (meter is None or meter in WHOLE or meter in LEVELS) and draw(st.booleans())
     is_in_advance = meter is None and draw(st.booleans())
     category = draw(st.sampled_from(("standard", "reduced", "")))
     sold = draw(scopes(meter, True))
@@ -147,6 +160,9 @@ def charges(draw: st.DrawFn) -> Charge:
         draw(negotiated(meter, [name for name, _ in sold])) if draw(st.booleans()) else ()
     )
     return Charge(meter, interval, is_in_advance, is_prorated, category, sold, special)
+
+
+METERED = charges().filter(lambda charge: charge.meter is not None)
 
 
 @st.composite
@@ -160,7 +176,7 @@ def terms(draw: st.DrawFn, plan_count: int) -> tuple[Term, ...]:
         ends = length and draw(moments(st.just(starts.day + timedelta(days=length))))
         trial = draw(st.none() | st.none() | st.integers(1, 80))
         trial_ends = trial and draw(moments(st.just(starts.day + timedelta(days=trial))))
-        anchor = draw(st.sampled_from(("calendar", "anniversary")))
+        anchor = draw(st.sampled_from(("calendar", "calendar", "anniversary")))
         found.append(Term(plan, anchor, starts, ends or None, trial_ends or None))
         if ends:
             gap = draw(st.sampled_from((0, 0, 0, 20)))
@@ -240,17 +256,52 @@ def grants(draw: st.DrawFn, plans: tuple[Plan, ...]) -> Grant:
 
 
 @st.composite
+def plans_of_their_own(draw: st.DrawFn) -> Plan:
+    interval = draw(st.just("month") | st.sampled_from(INTERVALS))
+    return Plan(interval, tuple(draw(st.lists(charges(), min_size=1, max_size=3))))
+
+
+@st.composite
+def upgrades(draw: st.DrawFn, plan: Plan) -> Plan:
+    """A plan with the charges of another one, of which it includes more or less."""
+    sold = []
+    for charge in plan.charges:
+        found = []
+        for name, prices_of_it in charge.scopes:
+            versions = [price.version for price in prices_of_it]
+            includes = [
+                replace(
+                    version,
+                    included=draw(st.just(version.included) | decimals(0, 60))
+                    if charge.meter and not version.event_bounds
+                    else version.included,
+                )
+                for version in versions
+            ]
+            found.append(
+                (
+                    name,
+                    tuple(
+                        replace(price, version=version)
+                        for price, version in zip(prices_of_it, includes, strict=True)
+                    ),
+                )
+            )
+        sold.append(replace(charge, scopes=tuple(found)))
+    return replace(plan, charges=tuple(sold))
+
+
+@st.composite
 def lives(draw: st.DrawFn) -> Life:
     zone = draw(st.sampled_from(ZONES.split(",")))
-    plans = tuple(
-        Plan(
-            draw(st.just("month") | st.sampled_from(INTERVALS)),
-            tuple(draw(st.lists(charges(), min_size=1, max_size=3))),
+    sold = [draw(plans_of_their_own())]
+    for _ in range(draw(st.sampled_from((0, 0, 1, 1, 2)))):
+        sold.append(
+            draw(upgrades(sold[-1]) if draw(st.integers(0, 2)) else plans_of_their_own())
         )
-        for _ in range(draw(st.sampled_from((1, 1, 2))))
-    )
+    plans = tuple(sold)
     lived = draw(terms(len(plans)))
-    has_levels = any(charge.meter == "held" for plan in plans for charge in plan.charges)
+    has_levels = any(charge.meter in LEVELS for plan in plans for charge in plan.charges)
     edges = [midnight(day, zone) for day in HOLIDAYS]
     edges += [term.starts.at(zone) for term in lived] * 4
     edges += [
@@ -269,7 +320,8 @@ def lives(draw: st.DrawFn) -> Life:
         quantity = draw(decimals(0, 300))
         size = draw(st.none() | st.sampled_from(EDGES_OF_SIZES) | decimals(0, 400))
         is_level = has_levels and draw(st.booleans())
-        event = Event(draw(instants(edges)), quantity, size, is_level)
+        user = draw(st.sampled_from("abcdef"))
+        event = Event(draw(instants(edges)), quantity, size, is_level, user)
         events += [event] if event.at < LOADED_AT else []
     currency = draw(st.sampled_from(sorted(MINOR_UNITS)))
     country = draw(st.sampled_from(("DE", "US")))
@@ -289,9 +341,46 @@ def lives(draw: st.DrawFn) -> Life:
     )
 
 
+@st.composite
+def plan_changers(draw: st.DrawFn) -> Life:
+    """Plans with the same charges that follow one another within a period."""
+    life = draw(lives())
+    interval = draw(st.sampled_from(("month", "month", "quarter")))
+    sold = [Plan(interval, tuple(draw(st.lists(METERED, min_size=1, max_size=2))))]
+    sold += [draw(upgrades(sold[-1])) for _ in range(draw(st.integers(2, 3)))]
+    del sold[0]
+    day, lived = draw(DAYS), []
+    trial = draw(st.none() | st.none() | st.integers(1, 9))
+    trial_ends = Moment(day + timedelta(days=trial)) if trial else None
+    for number in range(len(sold)):
+        starts, day = Moment(day), day + timedelta(days=draw(st.integers(4, 15)))
+        ends = None if number + 1 == len(sold) else Moment(day)
+        lived.append(Term(number, "calendar", starts, ends, trial_ends))
+        trial_ends = None
+    start, events = lived[0].starts.at(life.zone), []
+    for _ in range(draw(st.integers(3, 15))):
+        at = start + draw(st.integers(0, 4000)) * QUARTER_HOUR
+        size = draw(st.sampled_from(EDGES_OF_SIZES))
+        user = draw(st.sampled_from("abcdef"))
+        event = Event(at, draw(decimals(0, 60)), size, draw(st.booleans()), user)
+        events += [event] if at < LOADED_AT else []
+    gifts = [gift for gift in life.discounts if gift.plan is None]
+    return replace(
+        life,
+        plans=tuple(sold),
+        terms=tuple(lived),
+        pauses=life.pauses[:1],
+        events=tuple(events),
+        discounts=tuple(gift for gift in gifts if gift.charge_code in (None, "charge0")),
+        commitments=(),
+        grants=(),
+    )
+
+
 def made_up_lives() -> dict[str, Life]:
     """Lives by their customers' names."""
-    return {f"c{number:03}": life for number, life in enumerate(made_up(lives(), LIVES))}
+    made = made_up(lives(), LIVES) + made_up(plan_changers(), LIVES // 2)
+    return {f"c{number:03}": life for number, life in enumerate(made)}
 
 
 def write_price(
@@ -406,7 +495,8 @@ def write_life(world: Scenario, name: str, life: Life) -> None:
             at=event.at.isoformat(),
             event_type="hold" if event.is_level else "use",
             event_id=f"{name}-{number:02}",
-            data={} if event.size is None else {"size_read": text(event.size)},
+            data={"user": event.user}
+            | ({} if event.size is None else {"size_read": text(event.size)}),
         )
 
 
@@ -414,9 +504,15 @@ def life_world(made: dict[str, Life]) -> Scenario:
     """All of the lives, with the meters, bands and taxes that they share."""
     world = Scenario()
     for meter, dimensions in METERS.items():
-        aggregation = {"biggest": "max", "held": "time_weighted"}.get(meter, "sum")
-        event_type = "hold" if meter == "held" else "use"
-        world.meter(meter, event_type, aggregation, dimensions="|".join(dimensions))
+        is_level = meter in LEVELS
+        world.meter(
+            meter,
+            "hold" if is_level else "use",
+            WHOLE.get(meter, "time_weighted" if is_level else "sum"),
+            dimensions="|".join(dimensions),
+            unit_quantity=text(UNITS.get(meter)),
+            value_property="user" if meter == "users" else "quantity",
+        )
     names = ("dimension", "days", "from_time", "to_time", "band")
     world.tables["time_bands"] = [
         dict(zip(names, ("load", "|".join(days), start, end, band), strict=True))
@@ -460,6 +556,7 @@ def billed(installation: Installation) -> dict[str, Settled]:
         row["charge_code"] = row["charge_code"].removesuffix(f"-{name}")
         if row["line_type"] == "charge":
             row["price_id"] = row["price_id"].removeprefix(f"{name}-")
+            row["exact_amount"] = quantize(Fraction(row["exact_amount"]), EXACT_PLACES)
             row["dimension_values"] = json.dumps(json.loads(row["dimension_values"]))
             for at in ("period_from", "period_to"):
                 row[at] = row[at].replace(tzinfo=UTC)

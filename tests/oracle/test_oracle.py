@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.harness import Scenario, build
 from tests.oracle.bills import (
+    EXACT_PLACES,
     LAST_PERIOD,
     MINOR_UNITS,
     Charge,
@@ -25,6 +27,7 @@ from tests.oracle.bills import (
     Version,
     bill,
     midnight,
+    quantize,
 )
 from tests.oracle.made_up import made_up, text, version_columns
 
@@ -62,6 +65,7 @@ def tier_lists(draw: st.DrawFn, is_percent: bool) -> tuple[Tier, ...]:
 
 
 MODELS = ("per_unit", "tiered", "volume", "package", "percentage", "dynamic")
+PRICE_QUANTITIES = (None, None, Decimal(60), Decimal("0.7"), Decimal(1000000))
 PATTERNS = ("", "5*", "55*", "551*", "55", "44*")
 ZONES_OF_USAGE = ("5", "55", "551", "5512", "44", "7")
 
@@ -82,16 +86,22 @@ def chains(draw: st.DrawFn, changes: int, is_fee: bool, may_give_back: bool) -> 
             by_event = (draw(decimals(0, 2)), lowest, lowest + draw(decimals(0, 9)))
         # Units given back under an allowance are a question for people, not for an oracle.
         is_free = not is_fee and not may_give_back and not by_event and draw(st.booleans())
+        tiers = draw(tier_lists(is_percent)) if has_tiers else ()
+        by_quantity = not is_fee and model in ("per_unit", "tiered", "volume")
+        by_quantity = by_quantity and not any(tier.package_size for tier in tiers)
         versions.append(
             Version(
                 "flat" if is_fee else model,
                 draw(decimals(0, 50, 10 if is_percent else 12)),
                 draw(decimals(1, 40)),
                 draw(decimals(0, 200)) if is_free else Decimal(0),
-                draw(tier_lists(is_percent)) if has_tiers else (),
+                tiers,
                 starts_on,
                 ends_on,
                 by_event,
+                price_quantity=draw(st.sampled_from(PRICE_QUANTITIES))
+                if by_quantity
+                else None,
             )
         )
     return tuple(versions)
@@ -239,6 +249,7 @@ def test_the_sql_and_the_oracle_send_the_same_bills(
         [LAST_PERIOD],
     ):
         row["price_id"] = row["price_id"].rpartition("-")[2]
+        row["exact_amount"] = quantize(Fraction(row["exact_amount"]), EXACT_PLACES)
         billed[row.pop("customer_id")].append(Line(**row))
     expected: dict[str, list[Line]] = {name: [] for name in made}
     for name, customer in made.items():

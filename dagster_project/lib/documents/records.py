@@ -95,6 +95,7 @@ class LineRow:
     gross_amount: Decimal | None
     discount_code: str | None
     tax_codes: str | None
+    price_quantity: Decimal | None
 
 
 @dataclass(frozen=True)

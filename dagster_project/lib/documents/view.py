@@ -268,6 +268,12 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
             ).strip()
         )
     unit_price = page.optional(row.unit_price, page.invoice.minor_units)
+    price_note = ""
+    if unit_price and row.pricing_model == "package":
+        price_note = language.labels["per_package"]
+    elif row.price_quantity:
+        number = language.number(row.price_quantity)
+        price_note = language.label("per_quantity", quantity=number, unit=unit).strip()
     return {
         "title": title or _NOTHING,
         "details": details,
@@ -275,9 +281,7 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
         "quantity": page.optional(row.quantity) if row.line_type == "charge" else "",
         "unit": unit,
         "unit_price": unit_price,
-        "price_note": language.labels["per_package"]
-        if unit_price and row.pricing_model == "package"
-        else "",
+        "price_note": price_note,
         "net": page.amount(row.net_amount),
         "tiers": [
             _tier(page, tier) for tier in line.tiers if tier.quantity or tier.exact_amount

@@ -51,6 +51,7 @@ charges as (
         free_quantity,
         unit,
         unit_price,
+        price_quantity,
         exact_amount,
         tax_category,
         is_negative_as_zero
@@ -78,6 +79,7 @@ charges as (
         {{ as_quantity('0') }} as free_quantity,
         'period' as unit,
         unit_price,
+        cast(null as {{ quantity_type() }}) as price_quantity,
         exact_amount,
         tax_category,
         false as is_negative_as_zero
@@ -206,6 +208,7 @@ select
     free_quantity,
     unit,
     unit_price,
+    price_quantity,
     exact_amount,
     net_amount,
     tax_category,

@@ -76,7 +76,8 @@ lines as (
         invoiced_customer_id, currency_code, billing_period, 'charge' as line_type,
         subscription_id, term_from_at, charge_code, charge_name, price_id, meter_code, meter_name,
         pricing_model, dimension_values, line_from_at, line_to_at, quantity, free_quantity, unit,
-        unit_price, exact_amount, net_amount, tax_category, charge_name as description,
+        unit_price, price_quantity, exact_amount, net_amount, tax_category,
+        charge_name as description,
         cast(null as string) as discount_code, 1 as line_order
     from charge_lines
 
@@ -89,6 +90,7 @@ lines as (
         cast(null as string) as pricing_model, dimension_values, line_from_at, line_to_at,
         {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
         cast(null as string) as unit, cast(null as {{ price_type() }}) as unit_price,
+        cast(null as {{ quantity_type() }}) as price_quantity,
         exact_amount, net_amount, tax_category, description, discount_code, line_order
     from added_lines
 
@@ -115,6 +117,7 @@ select
     lines.free_quantity,
     lines.unit,
     lines.unit_price,
+    lines.price_quantity,
     lines.exact_amount,
     lines.net_amount as priced_amount,
     lines.tax_category,

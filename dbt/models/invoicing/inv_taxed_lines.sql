@@ -81,6 +81,7 @@ select
     free_quantity,
     unit,
     unit_price,
+    price_quantity,
     {{ as_amount('exact_net_amount') }} as exact_amount,
     case
         when gross_amount is null then priced_amount

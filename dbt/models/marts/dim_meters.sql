@@ -9,5 +9,6 @@ select
     filter,
     dimensions,
     rounding_increment,
-    minimum_quantity
+    minimum_quantity,
+    unit_quantity
 from {{ ref('stg_pricing__meters') }}

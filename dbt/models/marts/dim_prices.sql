@@ -29,7 +29,8 @@ select
     nullif(prices.subscription_id, '') as subscription_id,
     prices.valid_from,
     prices.valid_to,
-    coalesce(nullif(prices.currency_code, ''), plans.currency_code) as currency_code
+    coalesce(nullif(prices.currency_code, ''), plans.currency_code) as currency_code,
+    {{ as_quantity('prices.price_quantity') }} as price_quantity
 from prices
 left join plans
     on prices.plan_code = plans.plan_code

@@ -61,20 +61,34 @@ shown as (
         event_count
     from levels
 
+),
+
+summed as (
+
+    select
+        usage_date,
+        customer_id,
+        subscription_id,
+        meter_code,
+        dimension_values,
+        {{ exact_sum('quantity') }} as metered_quantity,
+        cast(sum(event_count) as bigint) as event_count
+
+    from shown
+    group by usage_date, customer_id, subscription_id, meter_code, dimension_values
+
 )
 
 select
-    shown.usage_date,
-    shown.customer_id,
-    shown.subscription_id,
-    shown.meter_code,
-    shown.dimension_values,
+    summed.usage_date,
+    summed.customer_id,
+    summed.subscription_id,
+    summed.meter_code,
+    summed.dimension_values,
     meters.unit,
-    {{ exact_sum('shown.quantity') }} as quantity,
-    cast(sum(shown.event_count) as bigint) as event_count
-from shown
+    {{ quotient(try_quantity('summed.metered_quantity', 'meters.unit_factor'), 'meters.unit_divisor') }}
+        as quantity,
+    summed.event_count
+from summed
 inner join {{ ref('stg_pricing__meters') }} as meters
-    on shown.meter_code = meters.meter_code
-group by
-    shown.usage_date, shown.customer_id, shown.subscription_id, shown.meter_code,
-    shown.dimension_values, meters.unit
+    on summed.meter_code = meters.meter_code

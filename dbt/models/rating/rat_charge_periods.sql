@@ -36,6 +36,7 @@ select
     priced_periods.meter_code,
     priced_periods.pricing_model,
     priced_periods.unit_price,
+    priced_periods.price_quantity,
     priced_periods.package_size,
     priced_periods.included_quantity,
     priced_periods.is_prorated,

@@ -24,6 +24,12 @@ event_values as (
 
 ),
 
+meters as (
+
+    select * from {{ ref('stg_pricing__meters') }}
+
+),
+
 counted as (
 
     select
@@ -37,8 +43,10 @@ counted as (
         charge_periods.event_minimum_amount,
         charge_periods.event_maximum_amount,
         event_values.value_quantity,
-        {{ try_sum(try_product('abs(event_values.value_quantity)',
-            hundredth('charge_periods.unit_price')), 'charge_periods.event_fee') }}
+        {{ try_sum(divided_product(
+            try_quantity('abs(event_values.value_quantity)', 'meters.unit_factor'),
+            hundredth('charge_periods.unit_price'), 'meters.unit_divisor'
+        ), 'charge_periods.event_fee') }}
             as owed_amount,
         row_number() over (
             partition by
@@ -54,6 +62,8 @@ counted as (
         and scopes.charge_code = charge_periods.charge_code
         and scopes.price_id = charge_periods.price_id
         and scopes.line_from_at = charge_periods.line_from_at
+    inner join meters
+        on scopes.meter_code = meters.meter_code
     inner join event_values
         on scopes.subscription_id = event_values.subscription_id
         and scopes.term_from_at = event_values.term_from_at

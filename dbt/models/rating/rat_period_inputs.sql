@@ -58,6 +58,72 @@ months as (
 
 ),
 
+-- What a plan gives free of charge depends on the plans before it in the period, which may be on
+-- another invoice: on their prices, free units and usage.
+plan_changes as (
+
+    select
+        later.subscription_id,
+        later.term_from_at,
+        later.charge_code,
+        later.price_id,
+        later.line_from_at,
+        earlier.invoiced_customer_id as earlier_customer_id,
+        earlier.currency_code as earlier_currency_code,
+        earlier.billing_period as earlier_billing_period,
+        later.invoiced_customer_id <> earlier.invoiced_customer_id
+        or later.currency_code <> earlier.currency_code
+        or later.billing_period <> earlier.billing_period as is_on_another_invoice,
+        {{ row_hash('earlier') }} as earlier_hash,
+        {{ row_hash('prices') }} as price_hash,
+        coalesce(free_units.free_quantity, 0) as free_quantity
+
+    from priced_periods as later
+    inner join priced_periods as earlier
+        on later.subscription_id = earlier.subscription_id
+        and later.charge_code = earlier.charge_code
+        and later.period_from_at = earlier.period_from_at
+        and later.period_to_at = earlier.period_to_at
+        and later.term_from_at > earlier.term_from_at
+    left join prices
+        on earlier.price_id = prices.price_id
+    left join {{ ref('rat_free_units') }} as free_units
+        on earlier.subscription_id = free_units.subscription_id
+        and earlier.term_from_at = free_units.term_from_at
+        and earlier.charge_code = free_units.charge_code
+        and earlier.billing_period = free_units.billing_period
+    where
+        later.meter_code is not null
+        and later.term_from_at > later.period_from_at
+
+),
+
+followed as (
+
+    select
+        subscription_id,
+        term_from_at,
+        charge_code,
+        price_id,
+        line_from_at,
+        sum(earlier_hash) as earlier_hash,
+        sum(price_hash) as price_hash,
+        sum(free_quantity) as free_quantity
+
+    from plan_changes
+    group by subscription_id, term_from_at, charge_code, price_id, line_from_at
+
+),
+
+-- Such a period is rated in every run, as the later one could not be rated without it.
+needed_elsewhere as (
+
+    select distinct earlier_customer_id, earlier_currency_code, earlier_billing_period
+    from plan_changes
+    where is_on_another_invoice
+
+),
+
 -- A level holds from one period into the next, so it is made of all usage before its end too.
 charged as (
 
@@ -67,6 +133,7 @@ charged as (
         priced_periods.billing_period,
         min(case
             when meters.aggregation = 'time_weighted' then {{ beginning_of_time() }}
+            when followed.price_id is not null then priced_periods.period_from_at
             when meters.meter_code is not null then priced_periods.line_from_at
         end) as usage_from_at,
         max(case when meters.meter_code is not null then priced_periods.line_to_at end)
@@ -75,7 +142,10 @@ charged as (
         sum({{ row_hash('prices') }}) as price_hash,
         sum(tiers.tier_hash) as tier_hash,
         sum({{ row_hash('terms') }}) as term_hash,
-        sum({{ row_hash('customers') }}) as customer_hash
+        sum({{ row_hash('customers') }}) as customer_hash,
+        sum(followed.earlier_hash) as earlier_hash,
+        sum(followed.price_hash) as earlier_price_hash,
+        sum(followed.free_quantity) as earlier_free_quantity
 
     from priced_periods
     left join prices
@@ -89,6 +159,12 @@ charged as (
         on priced_periods.invoiced_customer_id = customers.customer_id
     left join meters
         on priced_periods.meter_code = meters.meter_code
+    left join followed
+        on priced_periods.subscription_id = followed.subscription_id
+        and priced_periods.term_from_at = followed.term_from_at
+        and priced_periods.charge_code = followed.charge_code
+        and priced_periods.price_id = followed.price_id
+        and priced_periods.line_from_at = followed.line_from_at
     group by
         priced_periods.invoiced_customer_id, priced_periods.currency_code,
         priced_periods.billing_period
@@ -174,6 +250,8 @@ fingerprints as (
             '{{ models_checksum() }}'
             {%- for part in ['shared.shared_hash', 'charged.charge_hash', 'charged.price_hash',
                 'charged.tier_hash', 'charged.term_hash', 'charged.customer_hash',
+                'charged.earlier_hash', 'charged.earlier_price_hash',
+                'charged.earlier_free_quantity',
                 'discounted.discount_hash', 'used.usage_hash', 'issued.issued_count'] %},
             coalesce(cast({{ part }} as string), '')
             {%- endfor %}
@@ -200,7 +278,8 @@ select
     fingerprints.currency_code,
     fingerprints.billing_period,
     fingerprints.input_hash,
-    {{ 'settled_periods.input_hash is not null' if is_known else 'false' }} as is_settled
+    {{ 'settled_periods.input_hash is not null and needed_elsewhere.earlier_customer_id is null'
+        if is_known else 'false' }} as is_settled
 from fingerprints
 {% if is_known %}
 left join invoicing.inv_settled_periods as settled_periods
@@ -208,4 +287,8 @@ left join invoicing.inv_settled_periods as settled_periods
     and fingerprints.currency_code = settled_periods.currency_code
     and fingerprints.billing_period = settled_periods.billing_period
     and fingerprints.input_hash = settled_periods.input_hash
+left join needed_elsewhere
+    on fingerprints.invoiced_customer_id = needed_elsewhere.earlier_customer_id
+    and fingerprints.currency_code = needed_elsewhere.earlier_currency_code
+    and fingerprints.billing_period = needed_elsewhere.earlier_billing_period
 {% endif %}

@@ -124,6 +124,7 @@ select
     nullif(prices.meter_code, '') as meter_code,
     prices.pricing_model,
     {{ as_price('prices.unit_price') }} as unit_price,
+    {{ as_quantity('prices.price_quantity') }} as price_quantity,
     {{ as_quantity('prices.package_size') }} as package_size,
     {{ as_quantity('coalesce(prices.included_quantity, 0)') }} as included_quantity,
     coalesce(prices.prorated, false) as is_prorated,

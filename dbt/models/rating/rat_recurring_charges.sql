@@ -42,7 +42,8 @@ select
         when is_prorated and active_day_count < period_day_count
             then {{ share('unit_price', 'active_day_count', 'period_day_count') }}
         else {{ as_amount('unit_price') }}
-    end as exact_amount
+    end as exact_amount,
+    is_prorated and active_day_count < period_day_count as is_divided
 from charge_periods
 where
     is_prorated

@@ -17,6 +17,29 @@ event_amounts as (
 
 ),
 
+-- What is multiplied with a price, and what the product is divided by, where a charge has one price.
+priced as (
+
+    select
+        *,
+        case pricing_model
+            when 'package' then {{ try_quantity(
+                whole_packages('greatest(begun_quantity, 0)', 'package_size'), 'share_day_count') }}
+            else {{ try_quantity('metered_chargeable',
+                price_multiple('share_day_count', 'price_quantity')) }}
+        end as priced_quantity,
+        {{ as_price("case pricing_model when 'percentage' then " ~ hundredth('unit_price')
+            ~ " when 'dynamic' then coalesce(unit_price, " ~ as_price('1') ~ ") else unit_price end") }}
+            as price,
+        case pricing_model
+            when 'package' then cast(share_of_day_count as decimal(38, 0))
+            else {{ price_divisor('quantity_divisor', 'share_of_day_count', 'price_quantity') }}
+        end as divisor
+
+    from quantities
+
+),
+
 tier_amounts as (
 
     select
@@ -54,39 +77,36 @@ select
     quantities.pricing_model,
     case when quantities.pricing_model in ('per_unit', 'package') then quantities.unit_price end
         as unit_price,
+    quantities.price_quantity,
     quantities.tax_category,
     quantities.dimension_values,
     quantities.period_from_at,
     quantities.line_from_at,
     quantities.line_to_at,
     quantities.event_count,
+    quantities.metered_quantity,
     quantities.quantity,
     quantities.free_quantity,
     quantities.chargeable_quantity,
     case
         when quantities.quantity is null then null
         when quantities.is_trial then {{ as_amount('0') }}
-        when quantities.pricing_model = 'per_unit'
-            then {{ try_product('quantities.chargeable_quantity', 'quantities.unit_price') }}
-        when quantities.pricing_model = 'package' and quantities.chargeable_quantity > 0
-            then {{ try_product(whole_packages('quantities.chargeable_quantity',
-                'quantities.package_size'), 'quantities.unit_price') }}
-        when quantities.pricing_model = 'package' then {{ as_amount('0') }}
-        when quantities.pricing_model = 'dynamic'
-            then {{ try_product('quantities.chargeable_quantity',
-                'coalesce(quantities.unit_price, ' ~ as_price('1') ~ ')') }}
+        when quantities.pricing_model in ('per_unit', 'package', 'dynamic')
+            then {{ divided_product('quantities.priced_quantity', 'quantities.price',
+                'quantities.divisor') }}
         when quantities.is_priced_by_event and quantities.event_count = 0
             then {{ as_amount('0') }}
         when quantities.is_priced_by_event then event_amounts.exact_amount
         when quantities.pricing_model = 'percentage' and quantities.unit_price is not null
-            then {{ try_product('quantities.chargeable_quantity',
-                hundredth('quantities.unit_price')) }}
+            then {{ divided_product('quantities.priced_quantity', 'quantities.price',
+                'quantities.divisor') }}
         when tier_amounts.unfit_count = 0
             then {{ try_sum('tier_amounts.whole_amount', 'tier_amounts.remaining_amount') }}
     end as exact_amount,
+    coalesce(quantities.divisor <> 1, true) as is_divided,
     coalesce(quantities.quantity < 0, false)
     and quantities.pricing_model not in ('per_unit', 'percentage', 'dynamic') as is_negative_as_zero
-from quantities
+from priced as quantities
 left join tier_amounts
     on quantities.subscription_id = tier_amounts.subscription_id
     and quantities.term_from_at = tier_amounts.term_from_at

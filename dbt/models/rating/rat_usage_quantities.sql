@@ -1,5 +1,7 @@
 -- Grain: one row per metered charge period and dimension values.
 -- A charge period without usage has one row of zero, which still owes the first tier's flat amount.
+-- A quantity is a ratio, metered_quantity ÷ quantity_divisor: what decides or costs uses both, and
+-- what is shown is rounded.
 with
 
 charge_periods as (
@@ -12,12 +14,6 @@ charge_periods as (
 segments as (
 
     select * from {{ ref('met_usage_segments') }}
-
-),
-
-unique_values as (
-
-    select * from {{ ref('met_unique_assigned') }}
 
 ),
 
@@ -49,8 +45,7 @@ summed as (
         scopes.line_from_at,
         scopes.dimension_values,
         sum(segments.event_count) as event_count,
-        {{ exact_sum('segments.quantity_sum') }} as quantity_sum,
-        {{ as_quantity('max(segments.quantity_max)') }} as quantity_max
+        {{ exact_sum('segments.quantity_sum') }} as quantity_sum
 
     from scopes
     inner join segments
@@ -66,32 +61,8 @@ summed as (
 
 ),
 
-counted as (
-
-    select
-        scopes.subscription_id,
-        scopes.term_from_at,
-        scopes.charge_code,
-        scopes.price_id,
-        scopes.line_from_at,
-        scopes.dimension_values,
-        count(distinct unique_values.value_text) as value_count
-
-    from scopes
-    inner join unique_values
-        on scopes.subscription_id = unique_values.subscription_id
-        and scopes.term_from_at = unique_values.term_from_at
-        and scopes.meter_code = unique_values.meter_code
-        and scopes.dimension_values = unique_values.dimension_values
-        and unique_values.first_event_at >= scopes.from_at
-        and unique_values.first_event_at < scopes.to_at
-    group by
-        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.price_id,
-        scopes.line_from_at, scopes.dimension_values
-
-),
-
--- A level that is held is usage without an event.
+-- A level that is held is usage without an event, and so is what other prices of the charge have
+-- seen of a quantity that cannot be added up.
 used as (
 
     select subscription_id, term_from_at, charge_code, price_id, line_from_at, dimension_values
@@ -121,15 +92,20 @@ measured as (
         coalesce(first_uses.used_from_at, charge_periods.line_from_at) as used_from_at,
         meters.meter_name,
         meters.unit,
+        meters.unit_factor,
+        meters.is_additive,
         cast(coalesce(summed.event_count, 0) as bigint) as event_count,
         case
             when used.dimension_values is null then {{ as_quantity('0') }}
             when meters.aggregation = 'count' then {{ as_quantity('summed.event_count') }}
             when meters.aggregation = 'sum' then summed.quantity_sum
-            when meters.aggregation = 'max' then summed.quantity_max
-            when meters.aggregation = 'unique_count' then {{ as_quantity('counted.value_count') }}
-            else value_quantities.quantity
-        end as quantity
+            else value_quantities.metered_quantity
+        end as metered_value,
+        cast(meters.unit_divisor * coalesce(
+            value_quantities.quantity_divisor, cast(1 as decimal(38, 0))
+        ) as decimal(38, 0)) as quantity_divisor,
+        coalesce(value_quantities.share_day_count, 1) as share_day_count,
+        coalesce(value_quantities.share_of_day_count, 1) as share_of_day_count
 
     from charge_periods
     inner join meters
@@ -154,13 +130,6 @@ measured as (
         and used.price_id = summed.price_id
         and used.line_from_at = summed.line_from_at
         and used.dimension_values = summed.dimension_values
-    left join counted
-        on used.subscription_id = counted.subscription_id
-        and used.term_from_at = counted.term_from_at
-        and used.charge_code = counted.charge_code
-        and used.price_id = counted.price_id
-        and used.line_from_at = counted.line_from_at
-        and used.dimension_values = counted.dimension_values
     left join value_quantities
         on used.subscription_id = value_quantities.subscription_id
         and used.term_from_at = value_quantities.term_from_at
@@ -171,50 +140,131 @@ measured as (
 
 ),
 
+-- Free units of discounts come on top of what the price includes.
+granted as (
+
+    select
+        measured.*,
+        case
+            when measured.unit_factor = 1 then measured.metered_value
+            else {{ try_quantity('measured.metered_value', 'measured.unit_factor') }}
+        end as metered_quantity,
+        {{ as_quantity('measured.included_quantity + coalesce(free_units.free_quantity, 0)') }}
+            as allowance_quantity
+
+    from measured
+    left join {{ ref('rat_free_units') }} as free_units
+        on measured.subscription_id = free_units.subscription_id
+        and measured.term_from_at = free_units.term_from_at
+        and measured.charge_code = free_units.charge_code
+        and measured.billing_period = free_units.billing_period
+
+),
+
 -- Free units are counted from the start of the period: what an earlier price of the same charge
 -- has used up is not free again. Prices with filters may all have lines from the start on, so the
--- usage that they take tells which is the earlier.
+-- usage that they take tells which is the earlier. What cannot be added up is the same for all.
 preceded as (
 
     select
         *,
         {{ as_quantity(exact_sum_over(
-            as_quantity('case when quantity > 0 and not is_trial then quantity else 0 end'),
-            'partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values
+            as_quantity('case when metered_quantity > 0 and not is_trial and is_additive
+                then metered_quantity else 0 end'),
+            'partition by subscription_id, term_from_at, charge_code, billing_period, dimension_values,
+                quantity_divisor
             order by used_from_at, line_from_at, price_id
             rows between unbounded preceding and 1 preceding'
-        )) }} as quantity_before
+        )) }} as metered_before
 
-    from measured
+    from granted
 
 ),
 
--- Free units of discounts come on top of what the price includes.
-granted as (
+-- An allowance that is more than can be metered is all of it.
+available as (
 
     select
-        preceded.*,
-        {{ as_quantity('preceded.included_quantity + coalesce(free_units.free_quantity, 0)') }}
-            as allowance_quantity
+        *,
+        {{ as_quantity('coalesce(' ~ try_quantity('allowance_quantity', 'quantity_divisor')
+            ~ ' - case when is_additive then metered_before else 0 end, metered_quantity)') }}
+            as available
 
     from preceded
-    left join {{ ref('rat_free_units') }} as free_units
-        on preceded.subscription_id = free_units.subscription_id
-        and preceded.term_from_at = free_units.term_from_at
-        and preceded.charge_code = free_units.charge_code
-        and preceded.billing_period = free_units.billing_period
+
+),
+
+-- A period has one allowance also where the plan changes: what was free on the plans before is not
+-- free again. Of what each plan charges for its share of the days, each gives its share.
+changed_plans as (
+
+    select
+        subscription_id,
+        charge_code,
+        dimension_values,
+        {{ allowance_taken_in_turn('term_from_at, used_from_at, line_from_at, price_id') }} as lines
+
+    from available
+    where
+        not is_trial
+        and metered_quantity is not null
+        and (is_additive or not is_prorated)
+        and (term_from_at > period_from_at or active_to_at < period_to_at)
+    group by
+        subscription_id, charge_code, period_from_at, period_to_at, dimension_values,
+        quantity_divisor
+    having
+        min(term_from_at) < max(term_from_at)
+        and max(allowance_quantity) > 0
+
+),
+
+taken_in_turn as (
+
+    select
+        subscription_id,
+        charge_code,
+        dimension_values,
+        {{ list_rows('lines') }} as line
+
+    from changed_plans
 
 ),
 
 allowed as (
 
     select
-        *,
-        {{ as_quantity('case when allowance_quantity > quantity_before
-            then allowance_quantity - quantity_before else 0 end') }}
-            as remaining_quantity
+        available.*,
+        case
+            when available.is_trial then available.metered_quantity
+            when available.metered_quantity <= 0 or available.available <= 0
+                then {{ as_quantity('0') }}
+            when taken_in_turn.line is not null then taken_in_turn.line.free_quantity
+            when available.metered_quantity < available.available then available.metered_quantity
+            else available.available
+        end as metered_free
 
-    from granted
+    from available
+    left join taken_in_turn
+        on available.subscription_id = taken_in_turn.subscription_id
+        and available.charge_code = taken_in_turn.charge_code
+        and available.dimension_values = taken_in_turn.dimension_values
+        and available.term_from_at = taken_in_turn.line.term_from_at
+        and available.price_id = taken_in_turn.line.price_id
+        and available.line_from_at = taken_in_turn.line.line_from_at
+
+),
+
+-- What is neither free nor given back is charged.
+charged as (
+
+    select
+        *,
+        {{ as_quantity('metered_quantity - metered_free') }} as metered_chargeable,
+        {{ quotient('metered_quantity', 'quantity_divisor') }} as quantity,
+        {{ quotient('metered_quantity - metered_free', 'quantity_divisor') }} as chargeable_quantity
+
+    from allowed
 
 )
 
@@ -234,6 +284,7 @@ select
     unit,
     pricing_model,
     unit_price,
+    price_quantity,
     package_size,
     is_priced_by_event,
     is_trial,
@@ -243,13 +294,16 @@ select
     line_from_at,
     line_to_at,
     event_count,
+    metered_quantity,
+    quantity_divisor,
+    share_day_count,
+    share_of_day_count,
     quantity,
-    {{ as_quantity('case when is_trial then quantity when quantity <= 0 then 0
-        when quantity < remaining_quantity
-        then quantity else remaining_quantity end') }}
-        as free_quantity,
-    {{ as_quantity('case when is_trial then 0 when quantity <= 0 then quantity
-        when quantity < remaining_quantity
-        then 0 else quantity - remaining_quantity end') }}
-        as chargeable_quantity
-from allowed
+    {{ as_quantity('quantity - chargeable_quantity') }} as free_quantity,
+    chargeable_quantity,
+    metered_chargeable,
+    case
+        when metered_chargeable > 0 then {{ quotient_up('metered_chargeable', 'quantity_divisor') }}
+        else chargeable_quantity
+    end as begun_quantity
+from charged

@@ -81,6 +81,7 @@ described as (
 
     select
         meters.*,
+        {{ as_quantity('coalesce(meters.unit_quantity, 1)') }} as unit_size,
         derived_meters.derived_hash,
         coalesce(derived_meters.has_time_bands, false) as has_time_band,
         coalesce(priced_meters.is_filtered, false) as is_filtered,
@@ -127,6 +128,10 @@ select
     nullif(dimensions, '') as dimensions,
     {{ as_quantity('rounding_increment') }} as rounding_increment,
     {{ as_quantity('minimum_quantity') }} as minimum_quantity,
+    unit_size as unit_quantity,
+    {{ ratio_divisor('unit_size') }} as unit_factor,
+    {{ ratio_dividend('unit_size') }} as unit_divisor,
+    aggregation in ('count', 'sum', 'time_weighted') as is_additive,
     meter_slot,
     keeps_event_values,
     has_filtered_prices,

@@ -58,7 +58,8 @@ metered as (
             when 'count' then " ~ as_quantity('assigned.event_count') ~ "
             when 'sum' then assigned.quantity_sum
             else " ~ as_quantity('0') ~ "
-        end") }} as quantity
+        end") }} as quantity,
+        max(meters.unit_factor) as unit_factor
 
     from {{ ref('met_usage_assigned') }} as assigned
     inner join {{ ref('met_usage_windows') }} as windows
@@ -99,7 +100,7 @@ rated as (
         charges.meter_code,
         sum(charges.event_count) as event_count,
         {{ exact_sum("case
-            when meters.aggregation in ('count', 'sum') then charges.quantity
+            when meters.aggregation in ('count', 'sum') then charges.metered_quantity
             else " ~ as_quantity('0') ~ "
         end") }} as quantity
 
@@ -126,4 +127,5 @@ full outer join rated
     and metered.meter_code = rated.meter_code
 where
     coalesce(metered.event_count, 0) <> coalesce(rated.event_count, 0)
-    or coalesce(metered.quantity, 0) <> coalesce(rated.quantity, 0)
+    or coalesce({{ try_quantity('metered.quantity', 'metered.unit_factor') }}, 0)
+    <> coalesce(rated.quantity, 0)
