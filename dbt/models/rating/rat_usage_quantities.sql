@@ -1,5 +1,6 @@
 -- Grain: one row per metered charge period and dimension values.
--- A charge period without usage has one row of zero, which still owes the first tier's flat amount.
+-- A charge period without usage has one row of zero, which still owes the first tier's flat amount
+-- once the period has ended.
 with
 
 charge_periods as (
@@ -168,6 +169,9 @@ measured as (
         and used.price_id = value_quantities.price_id
         and used.line_from_at = value_quantities.line_from_at
         and used.dimension_values = value_quantities.dimension_values
+    where
+        used.dimension_values is not null
+        or charge_periods.has_ended
 
 ),
 
