@@ -42,7 +42,8 @@ def issue_period(
 
     Drafts of periods that began earlier are issued with it, so that nothing which has ended is
     left behind. Invoices and credit notes have one gapless series each, in the order of
-    customer, currency and period. Running it again issues only what has become a draft since, or was left out.
+    customer, currency and period. Running it again issues only what has become a draft since,
+    or was left out.
 
     Args:
         connection: Read-write connection to the warehouse, no transaction open.

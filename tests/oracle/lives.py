@@ -236,8 +236,8 @@ def invoice_month(life: Life, term: Term, charge: Charge, period: Period) -> str
     """Month of the invoice on which a period of a charge stands."""
     plan = life.plans[term.plan]
     interval = min(plan.interval, charge.interval or plan.interval, key=MONTHS.__getitem__)
-    at = period.starts_at
-    if charge.is_in_advance and at != term.starts.at(life.zone):
+    at, is_month = period.starts_at, (charge.interval or plan.interval) == "month"
+    if charge.is_in_advance and is_month and at != term.starts.at(life.zone):
         at -= INSTANT
     elif not charge.is_in_advance and charge.interval:
         at = period.ends_at - INSTANT
@@ -245,6 +245,15 @@ def invoice_month(life: Life, term: Term, charge: Charge, period: Period) -> str
         if billed.starts_at <= at < billed.ends_at:
             return local_date(billed.starts_at, life.zone).strftime("%Y-%m")
     raise AssertionError
+
+
+def billed_to(life: Life, term: Term, interval: str, period: Period) -> datetime:
+    """Up to where a period is billed: one with a longer invoice of its own month by month."""
+    own = MONTHS[life.plans[term.plan].interval]
+    if 1 < MONTHS[interval] <= own:
+        first = date.fromisoformat(f"{LAST_PERIOD}-01")
+        return min(period.ends_at, midnight(months_later(first, 1), life.zone))
+    return period.ends_at
 
 
 def billing_periods(life: Life, term: Term) -> Iterator[tuple[str, Period]]:
@@ -475,6 +484,15 @@ def held_hours(life: Life, span: tuple[datetime, datetime]) -> Fraction:
     return total
 
 
+def is_used(sale: Sale, scope: str, span: tuple[datetime, datetime]) -> bool:
+    """Whether a span has usage; a level that is held is usage without an event."""
+    if sale.charge.meter != "held":
+        return used(sale, scope, span) != {"{}": []}
+    levels = (e.at for e in sale.life.events if e.is_level and is_active(sale.life, e.at))
+    first = min(levels, default=NEVER)
+    return any(True for _ in unpaused(sale.life, max(first, span[0]), span[1]))
+
+
 def quantities(
     sale: Sale, scope: str, span: tuple[datetime, datetime]
 ) -> dict[str, list[Fraction]]:
@@ -526,6 +544,12 @@ class Charged:
     billing_period: str
     period: Period
     owed: tuple[Owed, ...]
+    billed_to: datetime
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether what is owed for all of the period is owed by now."""
+        return self.billed_to == self.period.ends_at
 
     def lines(self, zone: str) -> list[Line]:
         """As printed (rule 6); a line of zero is not."""
@@ -548,13 +572,18 @@ class Charged:
         return [line for line in found if line.net_amount]
 
 
-def owed_for_usage(sale: Sale, scope: str, extra: Fraction) -> Iterator[Owed]:
-    """Usage of a period, price after price; the allowance is counted over all of them."""
+def owed_for_usage(sale: Sale, scope: str, extra: Fraction, until: datetime) -> Iterator[Owed]:
+    """Usage of a period, price after price; the allowance is counted over all of them.
+
+    Until then it is billed; without usage nothing is owed before the end.
+    """
     used_before: dict[str, Fraction] = {}
     events_before: dict[str, int] = {}
     for held in held_prices(sale, scope):
-        price, span = held.price, held.span
-        if is_paused_throughout(sale.life, *span):
+        price, span = held.price, (held.span[0], min(held.span[1], until))
+        if is_paused_throughout(sale.life, *held.span) or span[0] >= span[1]:
+            continue
+        if until < sale.period.ends_at and not is_used(sale, scope, span):
             continue
         found = quantities(sale, scope, span)
         for values, events in found.items():
@@ -627,13 +656,21 @@ def unrounded(life: Life) -> Iterator[Charged]:
                     continue
                 if is_paused_throughout(life, period.owed_from, period.ends_at):
                     continue
+                until = billed_to(life, term, charge.interval or plan.interval, period)
+                is_fee_in_arrears = not charge.meter and not charge.is_in_advance
+                if is_fee_in_arrears and until < period.ends_at:
+                    continue
                 extra = free_units(life, term.plan, code, month)
                 sale = Sale(life, term, charge, offers_of(term, code, charge), period)
                 for scope in dict.fromkeys(offer.scope for offer in sale.offers):
                     found = (
-                        owed_for_usage(sale, scope, extra)
+                        owed_for_usage(sale, scope, extra, until)
                         if charge.meter
                         else owed_for_fee(sale)
                     )
                     held = held_prices(sale, scope)
-                    yield Charged(term, charge, code, tuple(held), month, period, tuple(found))
+                    if charge.meter:
+                        held = [price for price in held if price.span[0] < until]
+                    yield Charged(
+                        term, charge, code, tuple(held), month, period, tuple(found), until
+                    )
