@@ -162,6 +162,7 @@ def _run_period(job: str, period: str) -> None:
     def show(_checks: list[FailedCheck]) -> None:
         _print_unread_columns(settings, before, is_checked=True)
         _print_periods(settings, [period])
+        _print_earlier_periods(settings, period)
         _print_findings(settings, period)
 
     try:
@@ -350,6 +351,26 @@ def _print_findings(settings: Settings, period: str) -> None:
             mart = FINDINGS[findings.code].mart
             rest = f"{findings.count - len(findings.shown):,} more of them: marts.{mart}"
             table.add_row(name, "...", "", "", rest)
+    if table.row_count:
+        console.print(table)
+
+
+def _print_earlier_periods(settings: Settings, period: str) -> None:
+    """Adjustments and documents of periods that began earlier, which belong to this month."""
+    table = Table(title=f"With {period}, of periods that began earlier")
+    table.add_column("Period")
+    table.add_column("State")
+    for name in ("Adjustments", "Documents", "Credit notes", "Net"):
+        table.add_column(name, justify="right")
+    for row in status_reading.rows_of_earlier_periods(settings, period):
+        table.add_row(
+            row.billing_period,
+            row.invoice_status,
+            f"{row.adjustment_count:,}",
+            f"{row.document_count:,}",
+            f"{row.credit_note_count:,}",
+            f"{row.net_amount} {row.currency_code}",
+        )
     if table.row_count:
         console.print(table)
 

@@ -38,10 +38,12 @@ _LINKED_TABLES = {
 def issue_period(
     connection: duckdb.DuckDBPyConnection, period: str, issued_at: datetime, render: Render
 ) -> Issue:
-    """Number and freeze every draft of one billing period that can be rendered.
+    """Number and freeze every draft up to one billing period that can be rendered.
 
-    Invoices and credit notes have one gapless series each, in the order of customer and
-    currency. Running it again issues only what has become a draft since, or was left out.
+    Drafts of periods that began earlier are issued with it, so that nothing which has ended is
+    left behind. Invoices and credit notes have one gapless series each, in the order of
+    customer, currency and period. Running it again issues only what has become a draft since,
+    or was left out.
 
     Args:
         connection: Read-write connection to the warehouse, no transaction open.
@@ -104,18 +106,20 @@ def _number(
                 || format('{:06d}',
                     coalesce(last_numbers.last_number, 0) + row_number() over (
                         partition by drafts.document_type
-                        order by drafts.customer_id, drafts.currency_code, drafts.invoice_id
+                        order by drafts.customer_id, drafts.currency_code,
+                            drafts.billing_period, drafts.invoice_id
                     )) as invoice_number,
                 'issued' as invoice_status,
-                cast(? as timestamp) as issued_at
+                cast(? as timestamp) as issued_at,
+                ? as issue_period
             )
         from marts.fct_invoices as drafts
         left join last_numbers using (document_type)
         where
             drafts.invoice_status = 'draft'
-            and drafts.billing_period = ?
+            and drafts.issue_period <= ?
             and drafts.invoice_id not in (select invoice_id from ledger.issued_invoices)
             and drafts.invoice_id not in (select unnest(?::varchar[]))
         """,
-        [issued_at.replace(tzinfo=None), period, left_out],
+        [issued_at.replace(tzinfo=None), period, period, left_out],
     )

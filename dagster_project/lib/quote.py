@@ -22,6 +22,7 @@ import duckdb
 
 from dagster_project.lib.dbt_project import link_dbt_project
 from dagster_project.lib.dbt_run import DbtRunError, environment, run_dbt
+from dagster_project.lib.documents.records import previous_period
 from dagster_project.lib.exact_numbers import exact_number, plain_number
 from dagster_project.lib.ingest import ingest_landing
 from dagster_project.lib.price_book import check_price_book
@@ -92,7 +93,9 @@ def quote(request: QuoteRequest, settings: Settings) -> list[TextTable]:
         _write_landing(request, plan, own.landing_dir)
         with open_warehouse(own.warehouse) as connection:
             ingest_landing(connection, own.landing_dir, _start(request.period))
-        _run_models(own, request.period)
+        # A longer period is owed in full once its last month is billed.
+        end = _end(request.period, plan.row["billing_interval"])
+        _run_models(own, previous_period(end[:7]))
         with open_warehouse(own.warehouse, read_only=True) as connection:
             return _read_draft(connection, request, plan)
 

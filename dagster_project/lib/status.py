@@ -11,7 +11,12 @@ import duckdb
 
 from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.findings import Findings, read_findings
-from dagster_project.lib.invoice_summary import invoice_counts, money_by_currency
+from dagster_project.lib.invoice_summary import (
+    EarlierPeriod,
+    earlier_periods,
+    invoice_counts,
+    money_by_currency,
+)
 from dagster_project.lib.publishing import DATABASE
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.warehouse import (
@@ -105,6 +110,12 @@ def findings_of(settings: Settings, period: str) -> list[Findings]:
         return read_findings(connection, period)
 
 
+def rows_of_earlier_periods(settings: Settings, period: str) -> list[EarlierPeriod]:
+    """What a month issues, or would issue, of periods that began before it."""
+    with _readable(settings) as connection:
+        return [] if connection is None else earlier_periods(connection, period)
+
+
 def _rows(
     connection: duckdb.DuckDBPyConnection, periods: list[str] | None, schema: str
 ) -> list[PeriodRow]:
@@ -119,7 +130,8 @@ def _rows(
             fates.setdefault(period, {})[fate] = int(count)
     if periods is None:
         known = connection.execute(
-            f"select distinct billing_period from {schema}.fct_invoices"
+            "select distinct coalesce(issue_period, billing_period)"
+            f" from {schema}.fct_invoices"
         ).fetchall()
         periods = sorted({period for (period,) in known} | set(fates or ()))
     rows = []

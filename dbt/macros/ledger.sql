@@ -15,7 +15,7 @@
         timezone string, seller_name string, seller_address_line string,
         seller_city string, seller_postal_code string, seller_country_code string,
         seller_tax_id string, seller_email string, seller_payment_details string,
-        payment_terms_days integer
+        payment_terms_days integer, issue_period string
     {% endset %}
     {% if execute and flags.WHICH in ('run', 'build', 'test', 'seed') %}
     {% do run_query('create schema if not exists ledger') %}
@@ -45,6 +45,7 @@
     {% for table, column, type in [
         ('invoices', 'customer_tax_treatment', 'string'),
         ('invoices', 'credit_amount', money_type()),
+        ('invoices', 'issue_period', 'string'),
         ('invoices', 'reporting_currency_code', 'string'),
         ('invoices', 'exchange_rate', price_type()),
         ('invoices', 'reporting_net_amount', money_type()),

@@ -69,6 +69,10 @@
     ) }}
 {%- endmacro %}
 
+-- The month that is billed or, where a later one has been issued, that one: what is found out
+-- about the months up to it belongs to it. The run says which, no clock does.
+{% macro billed_month(last_issued_month) %}greatest('{{ env_var('DBT_BILLING_PERIOD', '2020-01') }}', coalesce({{ last_issued_month }}, '')){% endmacro %}
+
 {% macro interval_months(billing_interval) %}case {{ billing_interval }} when 'quarter' then 3 when 'year' then 12 else 1 end{% endmacro %}
 
 {% macro months_between(from_date, to_date) %}{{ adapter.dispatch('months_between', 'meterhouse')(from_date, to_date) }}{% endmacro %}

@@ -22,7 +22,9 @@ from tests.oracle.lives import (
     Commitment,
     Life,
     Line,
+    Period,
     active_days,
+    billed_to,
     billing_periods,
     charged,
     discounted,
@@ -104,7 +106,7 @@ def bound_lines(life: Life, part: Charged, lines: list[Line]) -> list[Line]:
         for end, net in by_rates(life, capped_lines, given_back):
             found.append(plain("maximum", part, net, end))
         total += given_back
-    if least > total:
+    if least > total and part.has_ended:
         missing = quantize(least - total, places)
         found.append(plain("minimum", part, missing, last_day(life.zone, *part.owed)))
     return [line for line in found if line.net_amount]
@@ -136,7 +138,7 @@ def taxes(life: Life, lines: list[Line]) -> Fraction:
 def commitment_lines(life: Life, number: int, lines: list[Entry]) -> Iterator[Entry]:
     """What a commitment adds to the invoices of what it covers, before discounts."""
     deal, places = life.commitments[number], MINOR_UNITS[life.currency]
-    ends = last_days(life, deal)
+    ends, going_on = last_days(life, deal)
     for committed, months in committed_periods(life, deal):
         spent_before = Fraction(0)
         for month in months:
@@ -150,7 +152,8 @@ def commitment_lines(life: Life, number: int, lines: list[Entry]) -> Iterator[En
             before = max(spent_before - committed, Fraction(0))
             beyond = (max(-missing, Fraction(0)) - before) * (Fraction(deal.factor or 1) - 1)
             spent_before += spent
-            owed = {"overage": beyond, "true_up": missing if month == months[-1] else 0}
+            is_over = month == months[-1] and month not in going_on
+            owed = {"overage": beyond, "true_up": missing if is_over else 0}
             for line_type, amount in owed.items():
                 net = quantize(Fraction(amount), places)
                 if net and (line_type == "overage" or net > 0):
@@ -162,14 +165,26 @@ def commitment_lines(life: Life, number: int, lines: list[Entry]) -> Iterator[En
                     )
 
 
-def last_days(life: Life, deal: Commitment) -> dict[str, date]:
-    """The last day of every invoice of a plan, the shortest of its periods."""
+def last_days(life: Life, deal: Commitment) -> tuple[dict[str, date], set[str]]:
+    """The last day of every invoice of a plan, the shortest of its periods.
+
+    And the invoices whose period is billed by the month and goes on.
+    """
     (term,) = (term for term in life.terms if term.plan == deal.plan)
-    found: dict[str, date] = {}
+    shortest: dict[str, Period] = {}
+    going_on: dict[str, bool] = {}
     for month, period in billing_periods(life, term):
-        day = local_date(period.ends_at - INSTANT, life.zone)
-        found[month] = min(found.get(month, day), day)
-    return found
+        days = (period.end_day - period.first_day).days
+        interval = "month" if days < 32 else "quarter" if days < 100 else "year"
+        goes_on = billed_to(life, term, interval, period) < period.ends_at
+        known = shortest.get(month)
+        if not known or (period.ends_at, goes_on) < (known.ends_at, going_on[month]):
+            shortest[month], going_on[month] = period, goes_on
+    last = {
+        month: local_date(period.ends_at - INSTANT, life.zone)
+        for month, period in shortest.items()
+    }
+    return last, {month for month, goes_on in going_on.items() if goes_on}
 
 
 def committed_periods(life: Life, deal: Commitment) -> Iterator[tuple[Fraction, list[str]]]:

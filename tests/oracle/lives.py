@@ -257,8 +257,8 @@ def invoice_month(life: Life, term: Term, charge: Charge, period: Period) -> str
     """Month of the invoice on which a period of a charge stands."""
     plan = life.plans[term.plan]
     interval = min(plan.interval, charge.interval or plan.interval, key=MONTHS.__getitem__)
-    at = period.starts_at
-    if charge.is_in_advance and at != term.starts.at(life.zone):
+    at, is_month = period.starts_at, (charge.interval or plan.interval) == "month"
+    if charge.is_in_advance and is_month and at != term.starts.at(life.zone):
         at -= INSTANT
     elif not charge.is_in_advance and charge.interval:
         at = period.ends_at - INSTANT
@@ -266,6 +266,15 @@ def invoice_month(life: Life, term: Term, charge: Charge, period: Period) -> str
         if billed.starts_at <= at < billed.ends_at:
             return local_date(billed.starts_at, life.zone).strftime("%Y-%m")
     raise AssertionError
+
+
+def billed_to(life: Life, term: Term, interval: str, period: Period) -> datetime:
+    """Up to where a period is billed: one with a longer invoice of its own month by month."""
+    own = MONTHS[life.plans[term.plan].interval]
+    if 1 < MONTHS[interval] <= own:
+        first = date.fromisoformat(f"{LAST_PERIOD}-01")
+        return min(period.ends_at, midnight(months_later(first, 1), life.zone))
+    return period.ends_at
 
 
 def billing_periods(life: Life, term: Term) -> Iterator[tuple[str, Period]]:
@@ -554,26 +563,38 @@ class Usage:
     share: Fraction = Fraction(1)
 
 
-def usages(sale: Sale) -> list[Usage]:
-    """Usage of a period under all prices of a charge, in the order in which they begin."""
+def is_held(life: Life, span: tuple[datetime, datetime]) -> bool:
+    """Whether a level holds in a span, which is usage without an event."""
+    levels = (e.at for e in life.events if e.is_level and is_active(life, e.at))
+    return any(True for _ in unpaused(life, max(min(levels, default=NEVER), span[0]), span[1]))
+
+
+def usages(sale: Sale, until: datetime) -> list[Usage]:
+    """Usage of a period under all prices of a charge, in the order in which they begin.
+
+    It is billed until then; without usage nothing is owed before the end.
+    """
     meter = sale.charge.meter
     assert meter
     held = [
-        (scope, held)
+        (scope, replace(held, span=(held.span[0], min(held.span[1], until))))
         for scope in dict.fromkeys(offer.scope for offer in sale.offers)
         for held in held_prices(sale, scope)
-        if not is_paused_throughout(sale.life, *held.span)
+        if not is_paused_throughout(sale.life, *held.span) and held.span[0] < until
     ]
     if meter in LEVELS:
         found = [
-            Usage(scope, h, "{}", level_quantity(sale, h.span), h.span[0]) for scope, h in held
+            Usage(scope, h, "{}", level_quantity(sale, h.span), h.span[0])
+            for scope, h in held
+            if until >= sale.period.ends_at or is_held(sale.life, h.span)
         ]
     elif meter in WHOLE:
-        found = whole_usages(sale, meter, held)
+        found = whole_usages(sale, meter, held, until)
     else:
         found = []
         for scope, h in held:
-            for values, events in (taken(sale, scope, h.span) or {"{}": []}).items():
+            nothing = {"{}": []} if until >= sale.period.ends_at else {}
+            for values, events in (taken(sale, scope, h.span) or nothing).items():
                 quantities = tuple(Fraction(event.quantity) for event in events)
                 begins = takes(sale, scope, h.span, values)[0][0] if events else h.span[0]
                 total = sum(quantities, Fraction(0))
@@ -583,7 +604,9 @@ def usages(sale: Sale) -> list[Usage]:
     return sorted(found, key=lambda usage: (usage.begins, usage.held.span[0], usage.held.name))
 
 
-def whole_usages(sale: Sale, meter: str, held: list[tuple[str, Held]]) -> list[Usage]:
+def whole_usages(
+    sale: Sale, meter: str, held: list[tuple[str, Held]], until: datetime
+) -> list[Usage]:
     """What cannot be added up, measured over all prices, with the share of each of them."""
     seen: dict[str, list[Event]] = {}
     for scope, h in held:
@@ -601,7 +624,7 @@ def whole_usages(sale: Sale, meter: str, held: list[tuple[str, Held]]) -> list[U
                 used.append(usage)
         nothing = Usage(scope, h, "{}", Fraction(0), h.span[0])
         nothing.days = active_days(sale.life, *h.span)
-        found += used or [nothing]
+        found += used or [nothing] * (until >= sale.period.ends_at)
     for usage in found:
         same = [
             other
@@ -655,6 +678,12 @@ class Charged:
     billing_period: str
     period: Period
     owed: tuple[Owed, ...]
+    billed_to: datetime
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether what is owed for all of the period is owed by now."""
+        return self.billed_to == self.period.ends_at
 
     def lines(self, zone: str) -> list[Line]:
         """As printed (rule 6); a line of zero is not."""
@@ -678,7 +707,7 @@ class Charged:
 
 
 def owed_for_usage(
-    sale: Sale, extra: Fraction, freed: Callable[[str], Fraction]
+    sale: Sale, extra: Fraction, freed: Callable[[str], Fraction], until: datetime
 ) -> Iterator[tuple[Usage, Owed, Fraction]]:
     """Usage of a period and what of it was free of the allowance that goes on with the plan.
 
@@ -687,7 +716,7 @@ def owed_for_usage(
     used_before: dict[str, Fraction] = {}
     events_before: dict[tuple[str, str], int] = {}
     is_whole = sale.charge.meter in WHOLE
-    for usage in usages(sale):
+    for usage in usages(sale, until):
         version, values = usage.held.price.version, usage.values
         free = Fraction(version.included) + extra
         if not is_whole:
@@ -771,6 +800,10 @@ def unrounded(life: Life) -> Iterator[Charged]:
                     continue
                 if is_paused_throughout(life, period.owed_from, period.ends_at):
                     continue
+                until = billed_to(life, term, charge.interval or plan.interval, period)
+                is_fee_in_arrears = not charge.meter and not charge.is_in_advance
+                if is_fee_in_arrears and until < period.ends_at:
+                    continue
                 extra = free_units(life, term.plan, code, month)
                 sale = Sale(life, term, charge, offers_of(term, code, charge), period)
                 scopes = dict.fromkeys(offer.scope for offer in sale.offers)
@@ -787,6 +820,7 @@ def unrounded(life: Life) -> Iterator[Charged]:
                         sale,
                         extra,
                         lambda values, key=key: freed.get((*key, values), Fraction(0)),
+                        until,
                     ):
                         found[usage.scope].append(owed)
                         before = freed_here.get((*key, usage.values), Fraction(0))
@@ -795,7 +829,11 @@ def unrounded(life: Life) -> Iterator[Charged]:
                         )
                 for scope in scopes:
                     held = held_prices(sale, scope)
+                    if charge.meter:
+                        held = [price for price in held if price.span[0] < until]
                     parts = found[scope] if charge.meter else owed_for_fee(sale)
-                    yield Charged(term, charge, code, tuple(held), month, period, tuple(parts))
+                    yield Charged(
+                        term, charge, code, tuple(held), month, period, tuple(parts), until
+                    )
         for each, free in freed_here.items():
             freed[each] = freed.get(each, Fraction(0)) + free

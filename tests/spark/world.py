@@ -17,6 +17,7 @@ from tests.golden import (
     test_findings,
     test_golden_bills,
     test_handovers,
+    test_issued_months,
     test_lifecycle,
     test_price_models,
 )
@@ -40,6 +41,7 @@ def everything() -> Scenario:
         "credits": test_credits.customers(),
         "decisions": test_decisions.shared_world(),
         "findings": test_findings.odd_customers(),
+        "issued": test_issued_months.january(),
     }
     for prefix, world in worlds.items():
         _add(whole, prefix, world)
@@ -55,13 +57,17 @@ def everything() -> Scenario:
 
 
 def what_comes_later(whole: Scenario) -> Scenario:
-    """Usage of an issued month for everybody, a withdrawal, and customers in other zones."""
+    """Usage of an issued month for everybody, a withdrawal, other zones and other parents."""
+    parents = {
+        f"issued-{name}": {"parent_customer_id": f"issued-{after}" if after else ""}
+        for name, (_, after) in test_issued_months.PARENTS.items()
+    }
     moved = {"America/New_York": "Asia/Kolkata", "UTC": "Pacific/Auckland"}
     later = Scenario(
         customers=[
-            row | {"timezone": moved.get(str(row["timezone"]), row["timezone"])}
+            {**row, "timezone": moved.get(str(row["timezone"]), row["timezone"])}
             if number % 3 == 0
-            else row
+            else {**row, **parents.get(row["customer_id"], {})}
             for number, row in enumerate(whole.customers)
         ],
         subscriptions=whole.subscriptions,

@@ -30,6 +30,7 @@ from dagster_project.lib.documents import (
 )
 from dagster_project.lib.first_period import first_month_of_invoices, note_period
 from dagster_project.lib.invoice_summary import (
+    earlier_periods,
     invoice_counts,
     money_by_currency,
     net_by_period,
@@ -77,7 +78,7 @@ _NAMED = 20
 def issued_invoices(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, dbt: DbtCliResource
 ) -> dg.MaterializeResult:
-    """Number and freeze the drafts of each billing month; nothing is ever issued twice.
+    """Number and freeze the drafts up to each billing month; nothing is ever issued twice.
 
     Documents are rendered before anything is numbered. What cannot be rendered stays a draft.
 
@@ -181,6 +182,11 @@ def invoice_documents(
                 connection, each, folder, TEMPLATES_DIR, context.log.info
             )
         ]
+        # What was a draft of a month before and has been issued with one of these.
+        for each in periods:
+            for row in earlier_periods(connection, each):
+                if next((folder / row.billing_period).glob("draft-*"), None):
+                    render_period(connection, row.billing_period, folder, TEMPLATES_DIR)
         billed = _billed(connection, periods)
         preview = preview_table(connection, period)
         plots = [
@@ -229,7 +235,8 @@ def documents_equal_marts(
             invoice_id: (number, total, due)
             for invoice_id, number, total, due in connection.execute(
                 "select invoice_id, invoice_number, total_amount, due_amount"
-                " from marts.fct_invoices where billing_period = any(?)"
+                " from marts.fct_invoices"
+                " where coalesce(issue_period, billing_period) = any(?)"
                 " and invoice_id not in (select unnest(?::varchar[]))",
                 [list(context.partition_keys), list(not_rendered(settings.documents_dir))],
             ).fetchall()

@@ -133,6 +133,10 @@ def _row(
         "number": clean_text(row.invoice_number),
         "href": quote(stem),
         "document_type": row.document_type,
+        # Of a period that began earlier and is issued with this month.
+        "earlier_period": row.billing_period
+        if row.billing_period != (row.issue_period or row.billing_period)
+        else "",
         "is_draft": row.invoice_status != "issued",
         "customer_id": clean_text(row.customer_id),
         "customer_name": clean_text(row.customer_name),

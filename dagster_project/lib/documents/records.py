@@ -17,7 +17,7 @@ import duckdb
 
 INVOICES = "marts.fct_invoices"
 # The month in whose folder and on whose index an invoice is.
-MONTH = "billing_period"
+MONTH = "coalesce(issue_period, billing_period)"
 # Lines and tiers that a document prints; one with more is summed up. A printed row takes about
 # 0.1 MB of the PDF engine, and nobody reads the thousandth.
 PRINTED_ROWS = 1000
@@ -140,6 +140,7 @@ class InvoiceRow:
     seller_email: str | None
     seller_payment_details: str | None
     payment_terms_days: int | None
+    issue_period: str | None
 
     @property
     def flag_sentences(self) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def render_period(
     templates: Path,
     report: Report = lambda _: None,
 ) -> list[RenderedDocument]:
-    """Replace the drafts of a billing period, add the documents newly issued, renew the index.
+    """Replace the drafts of a month, add the documents newly issued with it, renew the index.
 
     Nothing in the period's folder changes before every document has been rendered. The same
     marts give the same bytes. An invoice that cannot be rendered has no document and is named

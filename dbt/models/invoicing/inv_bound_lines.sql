@@ -3,7 +3,7 @@
 -- it gives back, so that a change of tax rates makes it several rows.
 -- Every price version brings its bound for the active days on which it holds; the sum of them is
 -- set against the charge as printed, so that the lines add up to the bound exactly. A trial has
--- no bounds.
+-- no bounds, and a period that goes on no minimum yet.
 with
 
 charge_periods as (
@@ -55,7 +55,7 @@ spans as (
         prices.dimension_filter,
         charge_periods.tax_category,
         prices.price_id,
-        prices.minimum_amount,
+        case when charge_periods.has_ended then prices.minimum_amount end as minimum_amount,
         prices.maximum_amount,
         charge_periods.active_day_count,
         charge_periods.line_from_at

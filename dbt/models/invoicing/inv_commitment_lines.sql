@@ -42,6 +42,7 @@ lines as (
     from running
     where
         committed_amount > spent_so_far_amount
+        and has_ended
         and line_to_at = case when commitment_interval = 'period' then owed_to_at else ends_at end
 
     union all

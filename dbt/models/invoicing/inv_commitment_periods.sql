@@ -50,8 +50,11 @@ invoiced as (
         plan_periods.from_at as plan_from_at,
         plan_periods.to_at as plan_to_at,
         invoice_periods.billing_period,
+        invoice_periods.invoiced_customer_id,
+        invoice_periods.currency_code,
         invoice_periods.from_at,
-        invoice_periods.to_at
+        invoice_periods.to_at,
+        invoice_periods.has_ended
 
     from plan_periods
     inner join invoice_periods
@@ -84,8 +87,7 @@ made as (
         nullif(commitments.tax_category, '') as tax_category,
         terms.subscription_id,
         terms.term_from_at,
-        terms.invoiced_customer_id,
-        terms.currency_code,
+        commitments.currency_code,
         terms.timezone,
         terms.paid_from_at,
         case
@@ -104,8 +106,7 @@ made as (
 
     from commitments
     inner join terms
-        on commitments.currency_code = terms.currency_code
-        and coalesce(nullif(commitments.subscription_id, ''), terms.subscription_id)
+        on coalesce(nullif(commitments.subscription_id, ''), terms.subscription_id)
         = terms.subscription_id
         and coalesce(nullif(commitments.plan_code, ''), terms.plan_code) = terms.plan_code
 
@@ -116,6 +117,8 @@ covered as (
     select
         made.*,
         invoiced.billing_period,
+        invoiced.invoiced_customer_id,
+        invoiced.has_ended,
         invoiced.plan_billing_period,
         invoiced.period_day_count,
         greatest(invoiced.from_at, made.valid_from_at) as from_at,
@@ -127,6 +130,7 @@ covered as (
     inner join invoiced
         on made.subscription_id = invoiced.subscription_id
         and made.term_from_at = invoiced.term_from_at
+        and made.currency_code = invoiced.currency_code
         and invoiced.from_at < made.ends_at
         and invoiced.to_at > made.valid_from_at
 
@@ -222,6 +226,7 @@ select
     max(to_at) as line_to_at,
     max(owed_to_at) as owed_to_at,
     ends_at,
+    min(case when has_ended then 1 else 0 end) = 1 as has_ended,
     cast(sum(active_day_count) as bigint) as active_day_count,
     {{ as_money('sum(spent_amount)') }} as spent_amount,
     tax_category

@@ -30,8 +30,8 @@ terms as (
 billing_periods as (
 
     select
-        terms.invoiced_customer_id,
-        terms.currency_code,
+        periods.invoiced_customer_id,
+        periods.currency_code,
         periods.billing_period,
         min(periods.from_at) as from_at,
         max(periods.to_at) as to_at
@@ -40,7 +40,7 @@ billing_periods as (
     inner join terms
         on periods.subscription_id = terms.subscription_id
         and periods.term_from_at = terms.term_from_at
-    group by terms.invoiced_customer_id, terms.currency_code, periods.billing_period
+    group by periods.invoiced_customer_id, periods.currency_code, periods.billing_period
 
 ),
 

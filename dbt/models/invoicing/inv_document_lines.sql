@@ -1,6 +1,6 @@
 -- Grain: one row per line of a draft invoice, before tax, in the terms of its price.
--- An adjustment joins the customer's next open invoice; where there is none, it stands alone in
--- the latest period. A zero line is not printed.
+-- An adjustment belongs to the billed month: it joins the customer's invoice of that or, where there
+-- is none, stands alone in it. A zero line is not printed.
 with
 
 owed_lines as (
@@ -71,35 +71,10 @@ open_lines as (
 
 ),
 
-open_periods as (
+billed as (
 
-    select distinct customer_id, currency_code, billing_period from open_lines
-
-),
-
-latest as (
-
-    select max(billing_period) as billing_period from {{ ref('met_billing_periods') }}
-
-),
-
-next_periods as (
-
-    select
-        adjustments.customer_id,
-        adjustments.currency_code,
-        adjustments.adjusted_billing_period,
-        min(open_periods.billing_period) as billing_period
-
-    from adjustments
-    inner join open_periods
-        on adjustments.customer_id = open_periods.customer_id
-        and adjustments.currency_code = open_periods.currency_code
-        and adjustments.adjusted_billing_period < open_periods.billing_period
-    group by
-        adjustments.customer_id,
-        adjustments.currency_code,
-        adjustments.adjusted_billing_period
+    select {{ billed_month('max(coalesce(issue_period, billing_period))') }} as billing_period
+    from {{ source('ledger', 'issued_invoices') }}
 
 ),
 
@@ -108,7 +83,7 @@ adjustment_lines as (
     select
         adjustments.customer_id,
         adjustments.currency_code,
-        coalesce(next_periods.billing_period, latest.billing_period) as billing_period,
+        billed.billing_period,
         'adjustment' as line_type,
         adjustments.subscription_id,
         adjustments.charge_code,
@@ -138,11 +113,7 @@ adjustment_lines as (
         adjustments.adjusted_billing_period
 
     from adjustments
-    cross join latest
-    left join next_periods
-        on adjustments.customer_id = next_periods.customer_id
-        and adjustments.currency_code = next_periods.currency_code
-        and adjustments.adjusted_billing_period = next_periods.adjusted_billing_period
+    cross join billed
 
 ),
 

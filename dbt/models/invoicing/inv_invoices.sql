@@ -56,6 +56,16 @@ seller as (
 
 ),
 
+issued as (
+
+    select
+        max(coalesce(issue_period, billing_period)) as last_issued_month,
+        {{ billed_month('max(coalesce(issue_period, billing_period))') }} as billed_month
+
+    from {{ source('ledger', 'issued_invoices') }}
+
+),
+
 credits as (
 
     select
@@ -203,8 +213,14 @@ select
     seller.tax_id as seller_tax_id,
     seller.email as seller_email,
     seller.payment_details as seller_payment_details,
-    cast(seller.payment_terms_days as integer) as payment_terms_days
+    cast(seller.payment_terms_days as integer) as payment_terms_days,
+    -- What turns up for a month that has been issued is issued with the billed one.
+    case
+        when totalled.billing_period <= issued.last_issued_month then issued.billed_month
+        else totalled.billing_period
+    end as issue_period
 from totalled
+cross join issued
 inner join customers
     on totalled.customer_id = customers.customer_id
 left join currencies

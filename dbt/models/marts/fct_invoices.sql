@@ -42,7 +42,8 @@ select
     seller_tax_id,
     seller_email,
     seller_payment_details,
-    payment_terms_days
+    payment_terms_days,
+    issue_period
 from {{ ref('inv_invoices') }}
 
 union all
@@ -89,5 +90,6 @@ select
     seller_tax_id,
     seller_email,
     seller_payment_details,
-    payment_terms_days
+    payment_terms_days,
+    issue_period
 from {{ source('ledger', 'issued_invoices') }}

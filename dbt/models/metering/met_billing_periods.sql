@@ -1,6 +1,9 @@
 -- Grain: one row per term, billing interval of the plan or of one of its prices, and period.
--- A period is billed in arrears on the invoice of the plan's period in which it ends, in advance
--- on that of the one before it; a period shorter than the plan's has an invoice of its own.
+-- A period is billed in arrears on the invoice of the plan's period in which it ends; a period
+-- shorter than the plan's has an invoice of its own. In advance a month is billed on the invoice
+-- before its own; a longer period on the one with which it begins, so that nobody pays for two.
+-- A period with an invoice of its own that is longer than a month is billed up to the end of the
+-- billed month, since its invoice goes out with the month in which it begins.
 -- Nothing is billed beyond the horizon: the billed month, the customer's month of the latest
 -- usage or the last month issued, whichever is the latest. What is issued has a period whatever
 -- is billed, since a period that is not there would be given back.
@@ -22,7 +25,7 @@ issued as (
 
     select
         min(billing_period) as first_issued_period,
-        max(billing_period) as last_issued_period
+        {{ billed_month('max(coalesce(issue_period, billing_period))') }} as billed_month
 
     from {{ source('ledger', 'issued_invoices') }}
 
@@ -47,13 +50,14 @@ anchored as (
         terms.timezone,
         terms.billing_anchor,
         terms.last_billing_period,
+        terms.is_cut_short,
         issued.first_issued_period,
+        issued.billed_month,
         intervals.billing_interval,
         -- In local time: the last evening of a month in UTC is the next month in the east, and
         -- usage without a period would be lost.
         greatest(
-            cast('{{ env_var('DBT_BILLING_PERIOD', '2020-01') }}-01' as date),
-            cast(concat(coalesce(issued.last_issued_period, '1970-01'), '-01') as date),
+            cast(concat(issued.billed_month, '-01') as date),
             coalesce(
                 cast(date_trunc(
                     'month', {{ utc_to_local('latest_usage.latest_event_at', 'terms.timezone') }}
@@ -135,7 +139,8 @@ active as (
         *,
         {{ month_text('greatest(period_from_date, local_start_date)') }} as start_month,
         greatest(full_from_at, term_from_at) as from_at,
-        least(full_to_at, term_to_at) as to_at
+        least(full_to_at, term_to_at) as to_at,
+        interval_months > 1 and interval_months <= plan_months as is_billed_by_month
 
     from timed
     where
@@ -156,8 +161,8 @@ longer as (
             when cycles.from_at < active.to_at and cycles.to_at >= active.to_at
                 then cycles.start_month
         end) as end_month,
-        min(case
-            when cycles.from_at <= active.from_at and cycles.to_at >= active.from_at
+        max(case
+            when cycles.from_at <= active.from_at and cycles.to_at > active.from_at
                 then cycles.start_month
         end) as advance_month
 
@@ -189,12 +194,20 @@ invoiced as (
         end as end_month,
         case
             when active.interval_months > active.plan_months then longer.advance_month
+            when active.interval_months > 1 then active.start_month
             else coalesce(lag(active.start_month) over (
                 partition by
                     active.subscription_id, active.term_from_at, active.billing_interval
                 order by active.period_from_date
             ), active.start_month)
-        end as advance_month
+        end as advance_month,
+        -- The end of the billed month, or of the one in which a draft of later begins.
+        case
+            when active.is_billed_by_month
+                then {{ local_to_utc(add_months("cast(concat(greatest(active.billed_month,
+                    active.start_month), '-01') as date)", 1), 'active.timezone') }}
+            else {{ end_of_time() }}
+        end as month_to_at
 
     from active
     left join longer
@@ -217,7 +230,13 @@ select
     full_from_at,
     full_to_at,
     from_at,
-    to_at
+    to_at,
+    is_billed_by_month,
+    least(to_at, month_to_at) as billed_to_at,
+    -- What is owed for all of a period waits for its end, for ever where a subscription has left
+    -- the snapshots before.
+    to_at <= month_to_at
+    and not (is_billed_by_month and is_cut_short and to_at < full_to_at) as has_ended
 from invoiced
 where
     end_month <= horizon_text

@@ -3,11 +3,27 @@
 -- own price holds. One with a filter replaces the price of that filter, one without all of them
 -- but those that are negotiated as well.
 -- A phase is counted in months from the start of the term; the end of a trial cuts a window.
+-- In the currency of the term and in those of its issued periods, since these stay in theirs.
 with
 
 terms as (
 
     select * from {{ ref('stg_accounts__subscriptions') }}
+
+),
+
+term_currencies as (
+
+    select subscription_id, term_from_at, currency_code from terms
+    union
+    select
+        terms.subscription_id,
+        terms.term_from_at,
+        issued.currency_code
+    from terms
+    inner join {{ source('ledger', 'issued_invoice_lines') }} as issued
+        on terms.subscription_id = issued.subscription_id
+        and terms.currency_code <> issued.currency_code
 
 ),
 
@@ -44,6 +60,7 @@ offers as (
     select
         terms.subscription_id,
         terms.term_from_at,
+        term_currencies.currency_code,
         prices.charge_code,
         filters.filter_text,
         filters.is_filtered,
@@ -78,10 +95,13 @@ offers as (
         ) as to_at
 
     from terms
+    inner join term_currencies
+        on terms.subscription_id = term_currencies.subscription_id
+        and terms.term_from_at = term_currencies.term_from_at
     inner join prices
         on terms.plan_code = prices.plan_code
         and coalesce(nullif(prices.currency_code, ''), terms.plan_currency_code, '')
-        = coalesce(terms.currency_code, '')
+        = coalesce(term_currencies.currency_code, '')
         and (
             coalesce(prices.subscription_id, '') = ''
             or prices.subscription_id = terms.subscription_id
@@ -98,15 +118,15 @@ offers as (
 
 bounds as (
 
-    select subscription_id, term_from_at, charge_code, filter_text, from_at as bound_at
+    select subscription_id, term_from_at, currency_code, charge_code, filter_text, from_at as bound_at
     from offers
     where from_at < to_at
     union
-    select subscription_id, term_from_at, charge_code, filter_text, to_at as bound_at
+    select subscription_id, term_from_at, currency_code, charge_code, filter_text, to_at as bound_at
     from offers
     where from_at < to_at
     union
-    select subscription_id, term_from_at, charge_code, filter_text, paid_from_at as bound_at
+    select subscription_id, term_from_at, currency_code, charge_code, filter_text, paid_from_at as bound_at
     from offers
     where
         from_at < paid_from_at
@@ -119,7 +139,7 @@ spans as (
     select
         *,
         lead(bound_at) over (
-            partition by subscription_id, term_from_at, charge_code, filter_text
+            partition by subscription_id, term_from_at, currency_code, charge_code, filter_text
             order by bound_at
         ) as next_bound_at
 
@@ -132,6 +152,7 @@ chosen as (
     select
         spans.subscription_id,
         spans.term_from_at,
+        spans.currency_code,
         spans.charge_code,
         spans.filter_text,
         spans.bound_at as from_at,
@@ -143,8 +164,8 @@ chosen as (
         spans.bound_at < offers.paid_from_at as is_trial,
         row_number() over (
             partition by
-                spans.subscription_id, spans.term_from_at, spans.charge_code,
-                spans.filter_text, spans.bound_at
+                spans.subscription_id, spans.term_from_at, spans.currency_code,
+                spans.charge_code, spans.filter_text, spans.bound_at
             order by
                 offers.preference,
                 case when offers.is_own_filter then 0 else 1 end,
@@ -155,6 +176,7 @@ chosen as (
     inner join offers
         on spans.subscription_id = offers.subscription_id
         and spans.term_from_at = offers.term_from_at
+        and coalesce(spans.currency_code, '') = coalesce(offers.currency_code, '')
         and spans.charge_code = offers.charge_code
         and spans.filter_text = offers.filter_text
         and spans.bound_at >= offers.from_at
@@ -168,15 +190,15 @@ marked as (
     select
         *,
         lag(price_id) over (
-            partition by subscription_id, term_from_at, charge_code, filter_text
+            partition by subscription_id, term_from_at, currency_code, charge_code, filter_text
             order by from_at
         ) as last_price_id,
         lag(is_trial) over (
-            partition by subscription_id, term_from_at, charge_code, filter_text
+            partition by subscription_id, term_from_at, currency_code, charge_code, filter_text
             order by from_at
         ) as was_trial,
         lag(to_at) over (
-            partition by subscription_id, term_from_at, charge_code, filter_text
+            partition by subscription_id, term_from_at, currency_code, charge_code, filter_text
             order by from_at
         ) as last_to_at
 
@@ -193,7 +215,7 @@ numbered as (
             when price_id = last_price_id and is_trial = was_trial and from_at = last_to_at then 0
             else 1
         end) over (
-            partition by subscription_id, term_from_at, charge_code, filter_text
+            partition by subscription_id, term_from_at, currency_code, charge_code, filter_text
             order by from_at
         ) as window_number
 
@@ -204,6 +226,7 @@ numbered as (
 select
     subscription_id,
     term_from_at,
+    currency_code,
     charge_code,
     filter_text as dimension_filter,
     price_id,
@@ -215,5 +238,5 @@ select
 from numbered
 where is_own_filter
 group by
-    subscription_id, term_from_at, charge_code, filter_text, price_id, is_filtered, is_trial,
-    interval_code, window_number
+    subscription_id, term_from_at, currency_code, charge_code, filter_text, price_id,
+    is_filtered, is_trial, interval_code, window_number

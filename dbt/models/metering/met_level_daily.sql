@@ -30,13 +30,13 @@ held as (
         levels.dimension_values,
         levels.value_quantity,
         greatest(levels.from_at, periods.from_at) as from_at,
-        least(levels.to_at, periods.to_at) as to_at
+        least(levels.to_at, periods.billed_to_at) as to_at
 
     from levels
     inner join periods
         on levels.subscription_id = periods.subscription_id
         and levels.term_from_at = periods.term_from_at
-        and levels.from_at < periods.to_at
+        and levels.from_at < periods.billed_to_at
         and levels.to_at > periods.from_at
     inner join terms
         on periods.subscription_id = terms.subscription_id

@@ -97,10 +97,14 @@ offers as (
 
 bounds as (
 
-    select subscription_id, term_from_at, charge_code, dimension_values, from_at as bound_at
+    select
+        subscription_id, term_from_at, currency_code, charge_code, dimension_values,
+        from_at as bound_at
     from offers
     union
-    select subscription_id, term_from_at, charge_code, dimension_values, to_at as bound_at
+    select
+        subscription_id, term_from_at, currency_code, charge_code, dimension_values,
+        to_at as bound_at
     from offers
 
 ),
@@ -110,7 +114,8 @@ spans as (
     select
         *,
         lead(bound_at) over (
-            partition by subscription_id, term_from_at, charge_code, dimension_values
+            partition by
+                subscription_id, term_from_at, currency_code, charge_code, dimension_values
             order by bound_at
         ) as next_bound_at
 
@@ -123,6 +128,7 @@ ranked as (
     select
         spans.subscription_id,
         spans.term_from_at,
+        spans.currency_code,
         spans.charge_code,
         spans.dimension_values,
         offers.price_id,
@@ -132,8 +138,8 @@ ranked as (
         spans.next_bound_at as to_at,
         row_number() over (
             partition by
-                spans.subscription_id, spans.term_from_at, spans.charge_code,
-                spans.dimension_values, spans.bound_at
+                spans.subscription_id, spans.term_from_at, spans.currency_code,
+                spans.charge_code, spans.dimension_values, spans.bound_at
             order by offers.preference asc, offers.match_rank desc, offers.price_id asc
         ) as choice
 
@@ -141,6 +147,7 @@ ranked as (
     inner join offers
         on spans.subscription_id = offers.subscription_id
         and spans.term_from_at = offers.term_from_at
+        and coalesce(spans.currency_code, '') = coalesce(offers.currency_code, '')
         and spans.charge_code = offers.charge_code
         and spans.dimension_values = offers.dimension_values
         and spans.bound_at >= offers.from_at
@@ -151,6 +158,7 @@ ranked as (
 select
     subscription_id,
     term_from_at,
+    currency_code,
     charge_code,
     price_id,
     meter_code,
@@ -166,6 +174,7 @@ union all
 select
     subscription_id,
     term_from_at,
+    currency_code,
     charge_code,
     price_id,
     meter_code,

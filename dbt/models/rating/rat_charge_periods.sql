@@ -49,7 +49,8 @@ select
     priced_periods.line_from_at,
     priced_periods.line_to_at,
     priced_periods.active_day_count,
-    priced_periods.starts_period
+    priced_periods.starts_period,
+    priced_periods.has_ended
 from priced_periods
 left join inputs
     on priced_periods.invoiced_customer_id = inputs.invoiced_customer_id

@@ -52,7 +52,7 @@ term_names as (
     from terms
     union
     select subscription_id, term_from_at, concat_ws('|', 'customer', invoiced_customer_id) as term_name
-    from terms
+    from periods
 
 ),
 
@@ -69,7 +69,9 @@ offered as (
         discounts.period_count,
         terms.subscription_id,
         terms.term_from_at,
-        terms.currency_code,
+        terms.customer_id,
+        nullif(discounts.customer_id, '') as discount_customer_id,
+        nullif(discounts.currency_code, '') as discount_currency_code,
         -- A discount of one customer counts its periods once, whatever the subscriptions.
         case when coalesce(discounts.customer_id, '') = '' then terms.subscription_id else '' end
             as counted_subscription_id,
@@ -89,12 +91,6 @@ offered as (
         on term_names.subscription_id = terms.subscription_id
         and term_names.term_from_at = terms.term_from_at
         and coalesce(nullif(discounts.plan_code, ''), terms.plan_code) = terms.plan_code
-        and coalesce(nullif(discounts.currency_code, ''), terms.currency_code) = terms.currency_code
-        and (
-            coalesce(discounts.customer_id, '') = ''
-            or discounts.customer_id = terms.customer_id
-            or discounts.customer_id = terms.invoiced_customer_id
-        )
 
 ),
 
@@ -102,6 +98,8 @@ counted as (
 
     select
         offered.*,
+        periods.invoiced_customer_id,
+        periods.currency_code,
         periods.billing_period,
         dense_rank() over (
             partition by offered.discount_code, offered.counted_subscription_id
@@ -114,6 +112,10 @@ counted as (
         and offered.term_from_at = periods.term_from_at
         and periods.from_at >= offered.valid_from_at
         and periods.from_at < offered.valid_to_at
+        and coalesce(offered.discount_customer_id, offered.customer_id)
+        in (offered.customer_id, periods.invoiced_customer_id)
+        and coalesce(offered.discount_currency_code, periods.currency_code)
+        = periods.currency_code
 
 )
 
@@ -126,6 +128,7 @@ select
     {{ as_quantity('free_quantity') }} as free_quantity,
     subscription_id,
     term_from_at,
+    invoiced_customer_id,
     currency_code,
     billing_period,
     charge_code

@@ -174,17 +174,15 @@ charged as (
 discounted as (
 
     select
-        terms.invoiced_customer_id,
-        terms.currency_code,
+        discount_periods.invoiced_customer_id,
+        discount_periods.currency_code,
         discount_periods.billing_period,
         sum({{ row_hash('discount_periods') }}) as discount_hash
 
     from {{ ref('rat_discount_periods') }} as discount_periods
-    inner join terms
-        on discount_periods.subscription_id = terms.subscription_id
-        and discount_periods.term_from_at = terms.term_from_at
     group by
-        terms.invoiced_customer_id, terms.currency_code, discount_periods.billing_period
+        discount_periods.invoiced_customer_id, discount_periods.currency_code,
+        discount_periods.billing_period
 
 ),
 

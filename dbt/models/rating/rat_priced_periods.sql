@@ -1,5 +1,7 @@
 -- Grain: one row per term, charge, dimension filter, price version and billing period in which
 -- it is active.
+-- Of a period that is billed by the month usage is billed up to the end of the billed month, and a
+-- fee in arrears once the period has ended. Days are counted in all of the line all the same.
 with
 
 charge_windows as (
@@ -11,6 +13,12 @@ charge_windows as (
 periods as (
 
     select * from {{ ref('met_billing_periods') }}
+
+),
+
+invoice_periods as (
+
+    select * from {{ ref('met_invoice_periods') }}
 
 ),
 
@@ -36,6 +44,7 @@ invoiced as (
 
     select
         periods.*,
+        charge_windows.currency_code as price_currency_code,
         charge_windows.charge_code,
         charge_windows.price_id,
         charge_windows.dimension_filter,
@@ -59,6 +68,11 @@ invoiced as (
             when prices.billed = 'advance' then periods.advance_billing_period
             else periods.billing_period
         end is not null
+        and case
+            when coalesce(prices.meter_code, '') <> ''
+                then charge_windows.from_at < periods.billed_to_at
+            else prices.billed = 'advance' or periods.has_ended
+        end
 
 ),
 
@@ -105,8 +119,9 @@ select
     invoiced.subscription_id,
     invoiced.term_from_at,
     terms.customer_id,
-    terms.invoiced_customer_id,
-    terms.currency_code,
+    coalesce(invoice_periods.invoiced_customer_id, terms.invoiced_customer_id)
+        as invoiced_customer_id,
+    coalesce(invoice_periods.currency_code, terms.currency_code) as currency_code,
     terms.timezone,
     case
         when invoiced.is_in_advance then invoiced.advance_billing_period
@@ -137,13 +152,17 @@ select
     {{ as_price('prices.event_maximum_amount') }} as event_maximum_amount,
     nullif(prices.tax_category, '') as tax_category,
     invoiced.line_from_at,
-    invoiced.line_to_at,
+    case
+        when coalesce(prices.meter_code, '') = '' then invoiced.line_to_at
+        else least(invoiced.line_to_at, invoiced.billed_to_at)
+    end as line_to_at,
     coalesce(
         active.active_day_count,
         {{ local_days_between('invoiced.line_from_at', 'invoiced.line_to_at', 'terms.timezone') }}
     ) as active_day_count,
     -- A paid term begins when its trial ends.
-    invoiced.line_from_at = greatest(invoiced.from_at, terms.paid_from_at) as starts_period
+    invoiced.line_from_at = greatest(invoiced.from_at, terms.paid_from_at) as starts_period,
+    invoiced.has_ended
 from invoiced
 left join paused_subscriptions
     on invoiced.subscription_id = paused_subscriptions.subscription_id
@@ -158,6 +177,14 @@ inner join terms
     and invoiced.term_from_at = terms.term_from_at
 inner join prices
     on invoiced.price_id = prices.price_id
+left join invoice_periods
+    on invoiced.subscription_id = invoice_periods.subscription_id
+    and invoiced.term_from_at = invoice_periods.term_from_at
+    and case
+        when invoiced.is_in_advance then invoiced.advance_billing_period
+        else invoiced.billing_period
+    end = invoice_periods.billing_period
 where
-    paused_subscriptions.subscription_id is null
-    or active.active_day_count is not null
+    (paused_subscriptions.subscription_id is null or active.active_day_count is not null)
+    and coalesce(invoiced.price_currency_code, '')
+    = coalesce(invoice_periods.price_currency_code, terms.currency_code, '')

@@ -1,5 +1,6 @@
 -- Grain: one row per metered charge period and dimension values.
--- A charge period without usage has one row of zero, which still owes the first tier's flat amount.
+-- A charge period without usage has one row of zero, which still owes the first tier's flat amount
+-- once the period has ended.
 -- A quantity is a ratio, metered_quantity ÷ quantity_divisor: what decides or costs uses both, and
 -- what is shown is rounded.
 with
@@ -137,6 +138,9 @@ measured as (
         and used.price_id = value_quantities.price_id
         and used.line_from_at = value_quantities.line_from_at
         and used.dimension_values = value_quantities.dimension_values
+    where
+        used.dimension_values is not null
+        or charge_periods.has_ended
 
 ),
 

@@ -226,8 +226,8 @@ taken as (
 
 ),
 
--- What nobody used is shared as well, by the prices of one filter: of its flat amount each owes its
--- part.
+-- What nobody used is shared as well once the period has ended, by the prices of one filter: of its
+-- flat amount each owes its part.
 counted as (
 
     select
@@ -255,6 +255,9 @@ counted as (
         and whole_periods.charge_code = taken.charge_code
         and whole_periods.price_id = taken.price_id
         and whole_periods.line_from_at = taken.line_from_at
+    where
+        taken.price_id is not null
+        or whole_periods.has_ended
 
 ),
 

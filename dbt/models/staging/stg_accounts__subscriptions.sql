@@ -26,6 +26,7 @@ select
     is_tax_included,
     billing_anchor,
     last_billing_period,
+    is_cut_short,
     term_from_at,
     ends_at as term_to_at,
     -- Until the trial ends nothing is owed; a trial beyond the term is all of it.

@@ -159,7 +159,8 @@ judged as (
             when term_from_at is null then 'started_at'
             when stated_to_at is null or stated_to_at < term_from_at then 'ended_at'
         end as unusable_field,
-        least(stated_to_at, last_to_at) as term_to_at
+        least(stated_to_at, last_to_at) as term_to_at,
+        coalesce(last_to_at < stated_to_at, false) as is_cut_short
 
     from dated
 
@@ -196,6 +197,7 @@ select
     is_tax_included,
     billing_anchor,
     last_billing_period,
+    is_cut_short,
     started_at,
     ended_at,
     trial_ends_at,

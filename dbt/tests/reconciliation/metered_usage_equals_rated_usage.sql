@@ -1,9 +1,9 @@
 -- Metered = rated, charge by charge: the usage of slices that a price covers is the usage of the
 -- charges. Quantities for sum and count meters, which add up; events for all meters.
 -- Usage before the first period has no charge, which is why its fate is unpriced. Usage of a
--- period longer than the plan's waits for the invoice with which the period ends. That of a settled
--- period was compared when it was rated. A sum that does not fit is null on both sides, and its
--- charge is set aside.
+-- period longer than the plan's waits for the invoice with which the period ends, and of one that is
+-- billed by the month for its month. That of a settled period was compared when it was rated. A sum
+-- that does not fit is null on both sides, and its charge is set aside.
 with
 
 billed as (
@@ -31,18 +31,40 @@ billed as (
 
 ),
 
-settled_periods as (
+-- Spans of which no charge speaks in this run.
+left_out as (
 
-    select periods.*
+    select
+        periods.subscription_id,
+        periods.term_from_at,
+        periods.billing_interval,
+        windows.currency_code,
+        case
+            when inputs.is_settled or windows.currency_code <> invoice_periods.price_currency_code
+                then periods.from_at
+            else periods.billed_to_at
+        end as from_at,
+        periods.to_at
+
     from {{ ref('met_billing_periods') }} as periods
-    inner join {{ ref('stg_accounts__subscriptions') }} as terms
-        on periods.subscription_id = terms.subscription_id
-        and periods.term_from_at = terms.term_from_at
-    inner join {{ ref('rat_period_inputs') }} as inputs
-        on terms.invoiced_customer_id = inputs.invoiced_customer_id
-        and terms.currency_code = inputs.currency_code
+    inner join (
+        select distinct subscription_id, term_from_at, currency_code
+        from {{ ref('met_charge_windows') }}
+    ) as windows
+        on periods.subscription_id = windows.subscription_id
+        and periods.term_from_at = windows.term_from_at
+    inner join {{ ref('met_invoice_periods') }} as invoice_periods
+        on periods.subscription_id = invoice_periods.subscription_id
+        and periods.term_from_at = invoice_periods.term_from_at
+        and periods.billing_period = invoice_periods.billing_period
+    left join {{ ref('rat_period_inputs') }} as inputs
+        on invoice_periods.invoiced_customer_id = inputs.invoiced_customer_id
+        and invoice_periods.currency_code = inputs.currency_code
         and periods.billing_period = inputs.billing_period
-    where inputs.is_settled
+    where
+        inputs.is_settled
+        or windows.currency_code <> invoice_periods.price_currency_code
+        or periods.billed_to_at < periods.to_at
 
 ),
 
@@ -77,15 +99,16 @@ metered as (
         and assigned.first_event_at < billed.last_to_at
     inner join {{ ref('stg_pricing__meters') }} as meters
         on assigned.meter_code = meters.meter_code
-    left join settled_periods
-        on assigned.subscription_id = settled_periods.subscription_id
-        and assigned.term_from_at = settled_periods.term_from_at
-        and windows.billing_interval = settled_periods.billing_interval
-        and assigned.first_event_at >= settled_periods.from_at
-        and assigned.first_event_at < settled_periods.to_at
+    left join left_out
+        on assigned.subscription_id = left_out.subscription_id
+        and assigned.term_from_at = left_out.term_from_at
+        and windows.billing_interval = left_out.billing_interval
+        and windows.currency_code = left_out.currency_code
+        and assigned.first_event_at >= left_out.from_at
+        and assigned.first_event_at < left_out.to_at
     where
         assigned.slice_fate = 'metered'
-        and settled_periods.subscription_id is null
+        and left_out.subscription_id is null
     group by
         assigned.subscription_id, assigned.term_from_at, windows.charge_code, assigned.meter_code
 
