@@ -79,6 +79,7 @@ select
     line_to_at,
     quantity,
     free_quantity,
+    prepaid_quantity,
     unit,
     unit_price,
     {{ as_amount('exact_net_amount') }} as exact_amount,

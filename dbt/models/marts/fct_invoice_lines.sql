@@ -27,7 +27,8 @@ select
     adjusted_billing_period,
     gross_amount,
     discount_code,
-    tax_codes
+    tax_codes,
+    prepaid_quantity
 from {{ ref('inv_lines') }}
 where invoice_id in (select invoice_id from {{ ref('inv_invoices') }})
 
@@ -60,5 +61,6 @@ select
     adjusted_billing_period,
     gross_amount,
     discount_code,
-    tax_codes
+    tax_codes,
+    prepaid_quantity
 from {{ source('ledger', 'issued_invoice_lines') }}

@@ -7,7 +7,7 @@ with
 
 quantities as (
 
-    select * from {{ ref('rat_usage_quantities') }}
+    select * from {{ ref('rat_chargeable_quantities') }}
 
 ),
 
@@ -62,6 +62,7 @@ select
     quantities.event_count,
     quantities.quantity,
     quantities.free_quantity,
+    quantities.prepaid_quantity,
     quantities.chargeable_quantity,
     case
         when quantities.quantity is null then null
