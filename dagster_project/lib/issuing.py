@@ -31,7 +31,6 @@ _LINKED_TABLES = {
     "issued_invoice_lines": "fct_invoice_lines",
     "issued_invoice_line_tiers": "fct_invoice_line_tiers",
     "issued_invoice_taxes": "fct_invoice_taxes",
-    "issued_credit_applications": "fct_credit_applications",
 }
 
 
@@ -73,6 +72,7 @@ def issue_period(
                 f"insert into ledger.{ledger_table} by name select * from marts.{mart}"
                 " where invoice_id in (select invoice_id from newly_issued)"
             )
+        _apply_credit(connection, period)
         row = connection.execute("select count(*) from newly_issued").fetchone()
         connection.execute("commit")
     except BaseException:
@@ -122,4 +122,35 @@ def _number(
             and drafts.invoice_id not in (select unnest(?::varchar[]))
         """,
         [issued_at.replace(tzinfo=None), period, period, left_out],
+    )
+
+
+def _apply_credit(connection: duckdb.DuckDBPyConnection, period: str) -> None:
+    """Freeze the credit of what was issued, in the table ``newly_applied`` too.
+
+    Units that leave nothing to be invoiced are used all the same, once their month is issued.
+    """
+    connection.execute(
+        """
+        create or replace temp table newly_applied as
+        select drafts.* replace ('issued' as application_status)
+        from marts.fct_credit_applications as drafts
+        where
+            drafts.invoice_id in (select invoice_id from newly_issued)
+            or (
+                drafts.invoice_id is null
+                and drafts.application_status = 'draft'
+                and drafts.billing_period <= ?
+                and not exists (
+                    from ledger.issued_credit_applications as issued
+                    where
+                        issued.customer_id = drafts.customer_id
+                        and issued.application_number = drafts.application_number
+                )
+            )
+        """,
+        [period],
+    )
+    connection.execute(
+        "insert into ledger.issued_credit_applications by name from newly_applied"
     )

@@ -49,6 +49,8 @@ _LEDGER_TABLES = (
     "issued_invoice_taxes",
     "issued_credit_applications",
 )
+# What is numbered from those before it.
+_NUMBERED_TABLES = ("issued_invoices", "issued_credit_applications")
 
 
 # Properties as text, by the JSON reader that DuckDB's models use: Spark's own reader writes
@@ -197,7 +199,7 @@ class SparkWarehouse:
             connection.execute("attach ':memory:' as issuing; create schema issuing.ledger")
             connection.execute("create schema issuing.marts")
             for table in _LEDGER_TABLES:
-                rows = "" if table == "issued_invoices" else " where false"
+                rows = "" if table in _NUMBERED_TABLES else " where false"
                 connection.execute(
                     f"create table issuing.ledger.{table} as from ledger.{table}{rows}"
                 )
@@ -209,14 +211,19 @@ class SparkWarehouse:
                 )
             connection.execute("use issuing")
             issue = issue_period(connection, period, issued_at, render)
-            if issue.count:
+            applied = connection.execute("select 1 from newly_applied limit 1").fetchone()
+            if issue.count or applied:
                 folder = writing / f"batch-{len(batches):06}"
                 for table in _LEDGER_TABLES:
                     (folder / table).mkdir(parents=True)
+                    rows = (
+                        "newly_applied"
+                        if table == "issued_credit_applications"
+                        else f"ledger.{table} where invoice_id in"
+                        " (select invoice_id from newly_issued)"
+                    )
                     connection.execute(
-                        f"copy (from ledger.{table} where invoice_id in"
-                        " (select invoice_id from newly_issued))"
-                        f" to {quoted(folder / table)} {_PARQUET}"
+                        f"copy (from {rows}) to {quoted(folder / table)} {_PARQUET}"
                     )
                 _commit(folder, self.path / "ledger" / folder.name)
         shutil.rmtree(writing)

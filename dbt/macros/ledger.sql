@@ -29,7 +29,8 @@
         exact_amount ' ~ amount_type() ~ ', net_amount ' ~ money_type() ~ ',
         tax_category string, tax_rate ' ~ price_type() ~ ', currency_code string,
         description string, adjusted_billing_period string, gross_amount ' ~ money_type() ~ ',
-        discount_code string, tax_codes string, price_quantity ' ~ quantity_type()) %}
+        discount_code string, tax_codes string, price_quantity ' ~ quantity_type() ~ ',
+        prepaid_quantity ' ~ quantity_type()) %}
     {% do create_ledger_table('issued_invoice_line_tiers', '
         invoice_id string, line_number integer, tier_number integer,
         tier_from ' ~ quantity_type() ~ ', tier_up_to ' ~ quantity_type() ~ ',
@@ -40,7 +41,10 @@
         taxable_amount ' ~ money_type() ~ ', tax_amount ' ~ money_type()) %}
     {% do create_ledger_table('issued_credit_applications', '
         invoice_id string, grant_id string, currency_code string,
-        applied_amount ' ~ money_type()) %}
+        applied_amount ' ~ money_type() ~ ', applied_quantity ' ~ quantity_type() ~ ',
+        customer_id string, billing_period string, paid_billing_period string,
+        subscription_id string, charge_code string, unit string, paid_to_at timestamp,
+        application_number bigint, application_status string') %}
     {# A ledger from before a column was thought of gets it, empty: what is issued stays. #}
     {% for table, column, type in [
         ('invoices', 'customer_tax_treatment', 'string'),
@@ -54,6 +58,17 @@
         ('invoice_lines', 'discount_code', 'string'),
         ('invoice_lines', 'tax_codes', 'string'),
         ('invoice_lines', 'price_quantity', quantity_type()),
+        ('invoice_lines', 'prepaid_quantity', quantity_type()),
+        ('credit_applications', 'applied_quantity', quantity_type()),
+        ('credit_applications', 'customer_id', 'string'),
+        ('credit_applications', 'billing_period', 'string'),
+        ('credit_applications', 'paid_billing_period', 'string'),
+        ('credit_applications', 'subscription_id', 'string'),
+        ('credit_applications', 'charge_code', 'string'),
+        ('credit_applications', 'unit', 'string'),
+        ('credit_applications', 'paid_to_at', 'timestamp'),
+        ('credit_applications', 'application_number', 'bigint'),
+        ('credit_applications', 'application_status', 'string'),
     ] %}
         {% do add_column('ledger.issued_' ~ table, column, type) %}
     {% endfor %}

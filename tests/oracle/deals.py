@@ -26,10 +26,11 @@ from tests.oracle.lives import (
     active_days,
     billed_to,
     billing_periods,
-    charged,
     discounted,
+    in_turn,
     last_day,
     periods,
+    prepaid,
 )
 
 # Code and percentage by country and category, from one day until another; a category without
@@ -300,24 +301,14 @@ def use_credit(
     life: Life, lines: list[Line], due: Fraction, begins: date, left: list[Fraction]
 ) -> dict[int, Fraction]:
     """What each grant pays of an invoice; `left` is what it leaves of the grants."""
-    order = sorted(
-        range(len(life.grants)),
-        key=lambda number: (
-            life.grants[number].charge_code is None,
-            (priority := life.grants[number].priority) is None,
-            priority,
-            life.grants[number].expires or date.max,
-            number,
-        ),
-    )
     owed: dict[str | None, Fraction] = {None: due}
     for line in lines:
         code = line.charge_code
         owed[code] = owed.get(code, Fraction(0)) + Fraction(line.net_amount)
     used = {}
-    for number in order:
+    for number in in_turn(life):
         grant = life.grants[number]
-        if grant.expires and grant.expires <= begins:
+        if grant.units or (grant.expires and grant.expires <= begins):
             continue
         for_this = owed.get(grant.charge_code, Fraction(0))
         used[number] = max(min(left[number], for_this, owed[None]), Fraction(0))
@@ -327,10 +318,10 @@ def use_credit(
     return {number: amount for number, amount in used.items() if amount}
 
 
-def owed_lines(life: Life) -> list[Line]:
+def owed_lines(life: Life, parts: list[Charged]) -> list[Line]:
     """Charges with their bounds, then commitments, then discounts (rule 8)."""
     lines: list[Entry] = []
-    for part in charged(life):
+    for part in parts:
         printed = part.lines(life.zone)
         printed += bound_lines(life, part, printed)
         lines += [(part.term.plan, line) for line in printed]
@@ -346,17 +337,15 @@ def owed_lines(life: Life) -> list[Line]:
 
 def settle(life: Life) -> Settled:
     """Every line, invoice and use of credit of a life."""
-    places, lines = MINOR_UNITS[life.currency], owed_lines(life)
+    places, (parts, units) = MINOR_UNITS[life.currency], prepaid(life)
+    lines = owed_lines(life, parts)
     begin: dict[str, date] = {}
     for term in life.terms:
         for month, period in billing_periods(life, term):
             day = local_date(period.starts_at, life.zone)
             begin[month] = min(begin.get(month, day), day)
-    left = [
-        Fraction(quantize(Fraction(grant.worth) * Fraction(grant.units or 1), places))
-        for grant in life.grants
-    ]
-    found = Settled([], [], [])
+    left = [Fraction(quantize(Fraction(grant.worth), places)) for grant in life.grants]
+    found = Settled([], [], [(month, n, quantize(taken, 12)) for month, n, taken in units])
     for month in sorted({line.billing_period for line in lines}):
         billed = [line for line in lines if line.billing_period == month]
         net = sum((Fraction(line.net_amount) for line in billed), Fraction(0))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.oracle.bills import (
@@ -177,7 +178,7 @@ class Commitment:
 
 @dataclass(frozen=True)
 class Grant:
-    """Prepaid credit, in money or so many units at a price."""
+    """Prepaid credit, in money or in so many units of one charge or of all."""
 
     units: Decimal | None
     worth: Decimal
@@ -660,6 +661,17 @@ class Owed:
     quantity: Fraction
     amount: Fraction
     net: Decimal = Decimal(0)
+    version: Version | None = None
+    free: Fraction = Fraction(0)
+    share: Fraction = Fraction(1)
+
+    @property
+    def payable(self) -> Fraction:
+        """Units that a grant can pay for; events that are priced one by one have none."""
+        if self.version is None or self.version.event_bounds:
+            return Fraction(0)
+        left = Fraction(quantize(max(self.quantity - self.free, Fraction(0)), 12))
+        return Fraction(quantize(left * self.share, 12))
 
 
 def last_day(zone: str, *owed: Owed) -> date:
@@ -734,7 +746,16 @@ def owed_for_usage(
         used = max(usage.quantity, Fraction(0))
         used_before[values] = used_before.get(values, Fraction(0)) + used
         is_counted = not (is_whole and sale.charge.is_prorated)
-        owed = Owed(usage.held.name, usage.held.span, values, usage.quantity, amount)
+        owed = Owed(
+            usage.held.name,
+            usage.held.span,
+            values,
+            usage.quantity,
+            amount,
+            version=version,
+            free=free,
+            share=usage.share,
+        )
         yield usage, owed, min(used, free) if is_counted else Fraction(0)
 
 
@@ -756,9 +777,8 @@ def owed_for_fee(sale: Sale) -> Iterator[Owed]:
         yield Owed(held.name, span, "{}", share, amount)
 
 
-def charged(life: Life) -> list[Charged]:
-    """Everything the customer is charged, up to the last period, each charge rounded once."""
-    parts = list(unrounded(life))
+def charged(life: Life, parts: list[Charged]) -> list[Charged]:
+    """What the customer is charged, each charge rounded once."""
     nets: dict[tuple[int, int], Decimal] = {}
     charges: dict[tuple[str, str, str, date], list[tuple[int, int]]] = {}
     for n, part in enumerate(parts):
@@ -837,3 +857,60 @@ def unrounded(life: Life) -> Iterator[Charged]:
                     )
         for each, free in freed_here.items():
             freed[each] = freed.get(each, Fraction(0)) + free
+
+
+# --- prepaid units ------------------------------------------------------------------------
+
+
+def in_turn(life: Life) -> list[int]:
+    """Grants as they are used: for one charge first, by priority, then by expiry."""
+    return sorted(
+        range(len(life.grants)),
+        key=lambda number: (
+            life.grants[number].charge_code is None,
+            (priority := life.grants[number].priority) is None,
+            priority,
+            life.grants[number].expires or date.max,
+            number,
+        ),
+    )
+
+
+def prepaid(life: Life) -> tuple[list[Charged], list[tuple[str, int, Fraction]]]:
+    """All charges, less the units that grants pay for, and what each grant pays in a month."""
+    found = list(unrounded(life))
+    left = {n: Fraction(grant.units) for n, grant in enumerate(life.grants) if grant.units}
+    lines: dict[tuple[str, str], list[tuple[Any, int, int]]] = {}
+    for at, part in enumerate(found):
+        for number, owed in enumerate(part.owed):
+            if owed.payable > 0:
+                started = part.term.starts.at(life.zone)
+                order = (owed.span[0], owed.values, owed.price_id, started)
+                key = (part.billing_period, part.charge_code)
+                lines.setdefault(key, []).append((order, at, number))
+    uses: dict[tuple[str, int], Fraction] = {}
+    for (month, code), entries in sorted(lines.items()):
+        owed_lines = [found[at].owed[number] for _, at, number in sorted(entries)]
+        begins = min(owed.span[0] for owed in owed_lines)
+        short = sum((owed.payable for owed in owed_lines), Fraction(0))
+        units = Fraction(0)
+        for number in (number for number in in_turn(life) if number in left):
+            grant = life.grants[number]
+            is_over = grant.expires and midnight(grant.expires, life.zone) <= begins
+            if grant.charge_code in (None, code) and not is_over:
+                taken = min(left[number], short - units)
+                left[number] -= taken
+                units += taken
+                uses[month, number] = uses.get((month, number), Fraction(0)) + taken
+        for _, at, number in sorted(entries):
+            owed = found[at].owed[number]
+            taken = min(units, owed.payable)
+            units -= taken
+            assert owed.version
+            free = owed.quantity if taken == owed.payable else owed.free + taken / owed.share
+            amount = price_of(owed.version, owed.quantity, free) * owed.share
+            parts = list(found[at].owed)
+            parts[number] = replace(owed, amount=amount)
+            found[at] = replace(found[at], owed=tuple(parts))
+    used = [(month, number, taken) for (month, number), taken in uses.items() if taken]
+    return charged(life, found), used

@@ -312,18 +312,30 @@ CASES: list[tuple[str, str | None]] = [
     (
         (
             "(select {{ joined_text('t', 't') }} from (select concat_ws(' ',"
-            " application.invoice_id, application.grant_id,"
-            " cast(application.applied_amount as string)) as t"
+            " application.invoice_id, application.grant_id, application.paid_billing_period,"
+            " cast({{ as_money('application.applied_quantity') }} as string)) as t"
             " from (select {{ list_rows('uses') }} as application from"
-            " (select {{ credit_taken_in_turn('invoice_id, grant_id') }} as uses from"
-            " (select invoice_id, grant_id, charge_code, {{ as_money('a') }} as grant_amount,"
-            " {{ as_money('b') }} as invoice_amount, {{ as_money('c') }} as charge_amount"
-            " from (values ('i2', 'g2', '', 100, 80, 80), ('i1', 'g2', '', 100, 60, 60),"
-            " ('i1', 'g1', 'c', 30, 60, 10), ('i2', 'g1', 'c', 30, 80, 25))"
-            " as pairs (invoice_id, grant_id, charge_code, a, b, c)) as typed) as folded)"
+            " (select {{ credit_taken_in_turn() }} as uses from"
+            " (select cast(n as bigint) as turn, invoice_id, grant_id, charge_code,"
+            " paid_billing_period, {{ as_money('a') }} as grant_quantity,"
+            " {{ as_money('b') }} as invoice_quantity, {{ as_money('d') }} as part_quantity,"
+            " {{ as_money('c') }} as charge_quantity"
+            " from (values (4, 'i2', 'g2', '', '3', 100, 80, 80, 80),"
+            " (2, 'i1', 'g2', '', '1', 100, 60, 15, 15),"
+            " (3, 'i1', 'g2', '', '2', 100, 60, 50, 50),"
+            " (1, 'i1', 'g1', 'c', '1', 30, 60, 15, 10),"
+            " (5, 'i2', 'g1', 'c', '3', 30, 80, 80, 25)) as pairs"
+            " (n, invoice_id, grant_id, charge_code, paid_billing_period, a, b, d, c))"
+            " as typed) as folded)"
             " as listed) as shown)"
         ),
-        "i1 g1 10.000000\ni1 g2 50.000000\ni2 g1 20.000000\ni2 g2 50.000000",
+        # 10 of the charge, 5 more of its part, 45 until the invoice is paid.
+        "\n".join(
+            (
+                *("i1 g1 1 10.000000", "i1 g2 1 5.000000", "i1 g2 2 45.000000"),
+                *("i2 g1 3 20.000000", "i2 g2 3 50.000000"),
+            )
+        ),
     ),
     # 6 of 10, then 5 and 4 of 15 - 6, then nothing of 4. What is no sum counts once a plan.
     *(

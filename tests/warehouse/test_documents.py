@@ -1001,6 +1001,13 @@ def drafts(*customers: str) -> Marts:
         named = {"customer_id": name.lower(), "customer_name": name, "currency_code": "EUR"}
         marts.invoice(f"i-{name.lower()}", lines, **named)
     marts.connection.execute("create schema ledger")
+    for column in ("customer_id", "billing_period", "application_status"):
+        marts.connection.execute(
+            f"alter table marts.fct_credit_applications add column {column} varchar"
+        )
+    marts.connection.execute(
+        "alter table marts.fct_credit_applications add column application_number bigint"
+    )
     for table in TABLES:
         issued = table.replace("fct_", "issued_")
         marts.connection.execute(f"create table ledger.{issued} as from marts.{table} limit 0")

@@ -57,11 +57,19 @@ class InvoiceTax:
 
 @dataclass(frozen=True)
 class InvoiceCredit:
-    """Prepaid credit that an invoice uses, in the invoice currency."""
+    """Prepaid credit that an invoice uses: an amount in its currency, or units of a charge.
+
+    Below zero it is given back.
+    """
 
     invoice_id: str
     grant_id: str
-    applied_amount: Decimal
+    applied_amount: Decimal | None
+    applied_quantity: Decimal | None
+    subscription_id: str | None
+    charge_code: str | None
+    unit: str | None
+    paid_billing_period: str | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,7 @@ class LineRow:
     discount_code: str | None
     tax_codes: str | None
     price_quantity: Decimal | None
+    prepaid_quantity: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -301,7 +310,8 @@ def read_invoices(
     for tax in _read(connection, InvoiceTax, "marts.fct_invoice_taxes", ids, order=order):
         taxes[tax.invoice_id].append(tax)
     applied: dict[str, list[InvoiceCredit]] = defaultdict(list)
-    table, order = "marts.fct_credit_applications", "invoice_id, grant_id"
+    table = "marts.fct_credit_applications"
+    order = "invoice_id, grant_id, paid_billing_period, subscription_id, charge_code, unit"
     for credit in _read(connection, InvoiceCredit, table, ids, order=order):
         applied[credit.invoice_id].append(credit)
     return [
@@ -386,7 +396,7 @@ _SUMMED = {
         name: f"case when min(period_from) = max(period_from)"
         f" and min(period_to) = max(period_to) and max(abs({name})) < {_ADDABLE}"
         f" then sum({name}) filter (where abs({name}) < {_ADDABLE}) end"
-        for name in ("quantity", "included_quantity")
+        for name in ("quantity", "included_quantity", "prepaid_quantity")
     },
 }
 

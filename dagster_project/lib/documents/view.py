@@ -93,7 +93,8 @@ def build_view(invoice: Invoice, language: Language) -> dict[str, Any]:
         "summary": _summary(page, invoice),
         "sections": _sections(page, invoice.lines),
         "taxes": _taxes(page, invoice),
-        "totals": _totals(page),
+        "totals": _totals(page, invoice),
+        "prepaid": _prepaid(page, invoice),
         "payment": _payment(page),
         "footnote": language.label("time_zone_note", zone=clean_text(page.zone.key)),
         "page_of": labels["page_of"],
@@ -261,12 +262,13 @@ def _line(page: _Page, line: InvoiceLine, shows_subscription: bool) -> dict[str,
     # The unit of a fee is our word; those of meters are the price book's.
     is_ours = row.pricing_model == "flat" and row.unit == "period"
     unit = language.labels["unit_period"] if is_ours else clean_text(row.unit)
-    if row.included_quantity:
-        details.append(
-            language.label(
-                "included", quantity=language.number(row.included_quantity), unit=unit
-            ).strip()
-        )
+    for key, quantity in (
+        ("included", row.included_quantity),
+        ("prepaid", row.prepaid_quantity),
+    ):
+        if quantity:
+            text = language.label(key, quantity=language.number(quantity), unit=unit)
+            details.append(text.strip())
     unit_price = page.optional(row.unit_price, page.invoice.minor_units)
     price_note = ""
     if unit_price and row.pricing_model == "package":
@@ -373,24 +375,49 @@ def _tax_note(page: _Page, invoice: Invoice) -> str:
     return page.language.labels.get(f"{treatment}_note", "")
 
 
-def _totals(page: _Page) -> list[dict[str, Any]]:
-    """Net, tax, total and what is left to pay, or what is credited."""
+def _totals(page: _Page, invoice: Invoice) -> list[dict[str, Any]]:
+    """Net, tax, total, prepaid credit and what is left to pay, or what is credited."""
     row, labels = page.invoice, page.language.labels
+    applied = [credit.applied_amount or Decimal(0) for credit in invoice.credits]
+    returned = -sum((amount for amount in applied if amount < 0), Decimal(0))
+    used = row.total_amount + returned - row.due_amount
+    is_credited = row.document_type == "credit_note"
     totals = [
         (labels["net_total"], row.net_amount, False),
         (labels["tax_total"], row.tax_amount, False),
         (labels["total"], row.total_amount, False),
+        *([(labels["credit_returned"], returned, False)] if returned else []),
+        *([(labels["credit_used"], -used, False)] if used else []),
+        (labels["credited"], abs(row.due_amount), True)
+        if is_credited
+        else (labels["due"], row.due_amount, True),
     ]
-    if row.document_type == "credit_note":
-        totals.append((labels["credited"], abs(row.total_amount), True))
-    else:
-        if row.due_amount != row.total_amount:
-            totals.append((labels["credit_used"], row.due_amount - row.total_amount, False))
-        totals.append((labels["due"], row.due_amount, True))
     return [
         {"label": label, "amount": page.money(amount), "is_strong": is_strong}
         for label, amount, is_strong in totals
     ]
+
+
+def _prepaid(page: _Page, invoice: Invoice) -> list[str]:
+    """What the usage has taken of prepaid units, or given back to them, one sentence each."""
+    names = {line.row.charge_code: line.row.charge_name for line in invoice.lines}
+    sentences = []
+    for credit in invoice.credits:
+        if credit.applied_quantity is None:
+            continue
+        key = "prepaid_used" if credit.applied_quantity > 0 else "prepaid_returned"
+        sentence = page.language.label(
+            key,
+            quantity=page.language.number(abs(credit.applied_quantity)),
+            unit=clean_text(credit.unit),
+            charge=clean_text(names.get(credit.charge_code) or credit.charge_code),
+            grant=clean_text(credit.grant_id),
+        )
+        if credit.paid_billing_period not in (None, page.invoice.billing_period):
+            month = page.language.month(str(credit.paid_billing_period))
+            sentence += f", {page.language.label('adjustment_of', period=month)}"
+        sentences.append(sentence)
+    return sentences
 
 
 def _payment(page: _Page) -> dict[str, Any]:

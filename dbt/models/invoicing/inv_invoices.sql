@@ -71,8 +71,10 @@ credits as (
     select
         invoice_id,
         sum(applied_amount) as credit_amount,
-        {{ joined_text("concat_ws('|', grant_id, cast(applied_amount as string))", 'grant_id') }}
-            as credit_text
+        {{ joined_text("concat_ws('|', grant_id, cast(applied_amount as string),
+            cast(applied_quantity as string), subscription_id,
+            case when applied_quantity is not null then charge_code end)",
+            'grant_id, application_number') }} as credit_text
 
     from {{ ref('inv_credit_applications') }}
     group by invoice_id

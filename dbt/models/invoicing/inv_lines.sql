@@ -66,9 +66,9 @@ lines as (
     select
         invoice_id, customer_id, currency_code, minor_units, billing_period, line_type,
         subscription_id, charge_code, charge_name, price_id, meter_code, meter_name, pricing_model,
-        dimension_values, term_from_at, line_from_at, line_to_at, quantity, free_quantity, unit,
-        unit_price, price_quantity, exact_amount, net_amount, gross_amount, tax_category,
-        description, discount_code, line_order, adjusted_billing_period, country_code,
+        dimension_values, term_from_at, line_from_at, line_to_at, quantity, free_quantity,
+        prepaid_quantity, unit, unit_price, price_quantity, exact_amount, net_amount, gross_amount,
+        tax_category, description, discount_code, line_order, adjusted_billing_period, country_code,
         tax_treatment, tax_date, tax_codes, tax_rate, lacks_tax_rate
     from priced_lines
 
@@ -80,8 +80,8 @@ lines as (
         'Rounding' as charge_name, null as price_id, null as meter_code, null as meter_name,
         null as pricing_model, '{}' as dimension_values, null as term_from_at, line_from_at,
         line_to_at, {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
-        null as unit, null as unit_price, null as price_quantity,
-        {{ as_amount('rounding_amount') }} as exact_amount,
+        {{ as_quantity('0') }} as prepaid_quantity, null as unit, null as unit_price,
+        null as price_quantity, {{ as_amount('rounding_amount') }} as exact_amount,
         rounding_amount as net_amount, {{ as_money('0') }} as gross_amount, tax_category,
         'Rounding of prices that include tax' as description, null as discount_code,
         7 as line_order, null as adjusted_billing_period,
@@ -110,6 +110,7 @@ select
     line_to_at,
     quantity,
     free_quantity,
+    prepaid_quantity,
     unit,
     unit_price,
     price_quantity,

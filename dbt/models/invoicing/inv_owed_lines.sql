@@ -75,8 +75,8 @@ lines as (
     select
         invoiced_customer_id, currency_code, billing_period, 'charge' as line_type,
         subscription_id, term_from_at, charge_code, charge_name, price_id, meter_code, meter_name,
-        pricing_model, dimension_values, line_from_at, line_to_at, quantity, free_quantity, unit,
-        unit_price, price_quantity, exact_amount, net_amount, tax_category,
+        pricing_model, dimension_values, line_from_at, line_to_at, quantity, free_quantity,
+        prepaid_quantity, unit, unit_price, price_quantity, exact_amount, net_amount, tax_category,
         charge_name as description,
         cast(null as string) as discount_code, 1 as line_order
     from charge_lines
@@ -89,6 +89,7 @@ lines as (
         cast(null as string) as meter_code, cast(null as string) as meter_name,
         cast(null as string) as pricing_model, dimension_values, line_from_at, line_to_at,
         {{ as_quantity('1') }} as quantity, {{ as_quantity('0') }} as free_quantity,
+        {{ as_quantity('0') }} as prepaid_quantity,
         cast(null as string) as unit, cast(null as {{ price_type() }}) as unit_price,
         cast(null as {{ quantity_type() }}) as price_quantity,
         exact_amount, net_amount, tax_category, description, discount_code, line_order
@@ -115,6 +116,7 @@ select
     terms.timezone,
     lines.quantity,
     lines.free_quantity,
+    lines.prepaid_quantity,
     lines.unit,
     lines.unit_price,
     lines.price_quantity,

@@ -1,6 +1,7 @@
 -- Grain: one row per closed period in which what is owed is what was issued, with the fingerprint
 -- of what it was rated from. The next run leaves it out while the fingerprint stays the same.
--- A commitment runs over the periods of a customer, who is therefore rated as a whole.
+-- A commitment runs over the periods of a customer, who is therefore rated as a whole. Usage that
+-- lacks units of a grant gets those that come back from another period, so its period stays open.
 -- Nothing is settled by a run that does not rate and invoice everything: the fingerprint may then be
 -- newer than what was rated.
 with
@@ -17,6 +18,33 @@ inputs as (
 
 ),
 
+grants as (
+
+    select * from {{ ref('stg_accounts__credit_grants') }}
+    where granted_quantity is not null
+
+),
+
+short_charges as (
+
+    select
+        invoiced_customer_id as customer_id,
+        currency_code,
+        billing_period,
+        subscription_id,
+        charge_code,
+        coalesce(unit, '') as unit,
+        min(line_from_at) as used_from_at,
+        max(line_to_at) as used_to_at
+
+    from {{ ref('rat_chargeable_quantities') }}
+    where invoiced_customer_id in (select customer_id from grants)
+    group by
+        invoiced_customer_id, currency_code, billing_period, subscription_id, charge_code, unit
+    having max(chargeable_quantity) > 0
+
+),
+
 unsettled_periods as (
 
     select customer_id, currency_code, adjusted_billing_period as billing_period
@@ -24,6 +52,15 @@ unsettled_periods as (
     union
     select invoiced_customer_id as customer_id, currency_code, billing_period
     from {{ ref('inv_charges_set_aside') }}
+    union
+    select customer_id, currency_code, paid_billing_period as billing_period
+    from {{ ref('inv_credit_applications') }}
+    where applied_quantity is not null
+    union
+    select charges.customer_id, charges.currency_code, charges.billing_period
+    from short_charges as charges
+    inner join grants
+        on {{ is_paid_in_units('charges', 'grants') }}
 
 ),
 

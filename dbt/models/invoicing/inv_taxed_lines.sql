@@ -79,6 +79,7 @@ select
     line_to_at,
     quantity,
     free_quantity,
+    prepaid_quantity,
     unit,
     unit_price,
     price_quantity,

@@ -28,7 +28,8 @@ select
     gross_amount,
     discount_code,
     tax_codes,
-    price_quantity
+    price_quantity,
+    prepaid_quantity
 from {{ ref('inv_lines') }}
 where invoice_id in (select invoice_id from {{ ref('inv_invoices') }})
 
@@ -62,5 +63,6 @@ select
     gross_amount,
     discount_code,
     tax_codes,
-    price_quantity
+    price_quantity,
+    prepaid_quantity
 from {{ source('ledger', 'issued_invoice_lines') }}

@@ -136,6 +136,8 @@ charged as (
             when followed.price_id is not null then priced_periods.period_from_at
             when meters.meter_code is not null then priced_periods.line_from_at
         end) as usage_from_at,
+        min(case when meters.meter_code is not null then priced_periods.line_from_at end)
+            as used_from_at,
         max(case when meters.meter_code is not null then priced_periods.line_to_at end)
             as usage_to_at,
         sum({{ row_hash('priced_periods') }}) as charge_hash,
@@ -183,6 +185,26 @@ discounted as (
     group by
         discount_periods.invoiced_customer_id, discount_periods.currency_code,
         discount_periods.billing_period
+
+),
+
+-- A grant in units makes something else of the usage that it may pay for.
+prepaid as (
+
+    select
+        charged.invoiced_customer_id,
+        charged.currency_code,
+        charged.billing_period,
+        sum({{ row_hash('grants') }}) as grant_hash
+
+    from {{ ref('stg_accounts__credit_grants') }} as grants
+    inner join charged
+        on grants.customer_id = charged.invoiced_customer_id
+        and grants.currency_code = charged.currency_code
+        and grants.granted_at < charged.usage_to_at
+        and grants.expires_at > charged.used_from_at
+    where grants.granted_quantity is not null
+    group by charged.invoiced_customer_id, charged.currency_code, charged.billing_period
 
 ),
 
@@ -250,7 +272,8 @@ fingerprints as (
                 'charged.tier_hash', 'charged.term_hash', 'charged.customer_hash',
                 'charged.earlier_hash', 'charged.earlier_price_hash',
                 'charged.earlier_free_quantity',
-                'discounted.discount_hash', 'used.usage_hash', 'issued.issued_count'] %},
+                'discounted.discount_hash', 'used.usage_hash', 'issued.issued_count',
+                'prepaid.grant_hash'] %},
             coalesce(cast({{ part }} as string), '')
             {%- endfor %}
         ) as input_hash
@@ -261,6 +284,10 @@ fingerprints as (
         on charged.invoiced_customer_id = discounted.invoiced_customer_id
         and charged.currency_code = discounted.currency_code
         and charged.billing_period = discounted.billing_period
+    left join prepaid
+        on charged.invoiced_customer_id = prepaid.invoiced_customer_id
+        and charged.currency_code = prepaid.currency_code
+        and charged.billing_period = prepaid.billing_period
     left join used
         on charged.usage_from_at = used.usage_from_at
         and charged.usage_to_at = used.usage_to_at

@@ -7,7 +7,7 @@ with
 
 quantities as (
 
-    select * from {{ ref('rat_usage_quantities') }}
+    select * from {{ ref('rat_chargeable_quantities') }}
 
 ),
 
@@ -87,6 +87,7 @@ select
     quantities.metered_quantity,
     quantities.quantity,
     quantities.free_quantity,
+    quantities.prepaid_quantity,
     quantities.chargeable_quantity,
     case
         when quantities.quantity is null then null

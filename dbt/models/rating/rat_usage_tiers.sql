@@ -10,7 +10,7 @@ with
 
 quantities as (
 
-    select * from {{ ref('rat_usage_quantities') }}
+    select * from {{ ref('rat_chargeable_quantities') }}
     where
         not is_trial
         and (

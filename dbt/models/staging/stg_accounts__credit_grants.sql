@@ -1,4 +1,5 @@
--- Grain: one row per prepaid credit grant of the newest snapshot that can be used.
+-- Grain: one row per prepaid credit grant of the newest snapshot that can be used, in units where
+-- it states a quantity and in money otherwise.
 -- What cannot (no amount, no known customer) is listed by the test credit_grants_are_usable.
 with
 
@@ -23,6 +24,18 @@ customers as (
 currencies as (
 
     select * from {{ ref('currencies') }}
+
+),
+
+-- What has been used as money stays money, or it would be used twice; as units, units.
+used as (
+
+    select
+        grant_id,
+        max(case when applied_amount is null then 1 else 0 end) = 1 as is_used_as_units
+
+    from {{ source('ledger', 'issued_credit_applications') }}
+    group by grant_id
 
 ),
 
@@ -65,6 +78,7 @@ parsed as (
         {{ as_price(parse_quantity('ranked.unit_price')) }} as unit_price,
         {{ parse_quantity('ranked.granted_amount') }} as stated_amount,
         {{ parse_quantity('ranked.granted_quantity') }} as granted_quantity,
+        used.is_used_as_units,
         {{ bound_to_instant('ranked.granted_at', 'customers.timezone') }} as granted_at,
         case
             when coalesce(ranked.expires_at, '') = '' then {{ end_of_time() }}
@@ -76,6 +90,8 @@ parsed as (
         on ranked.customer_id = customers.customer_id
     inner join currencies
         on ranked.currency_code = currencies.currency_code
+    left join used
+        on ranked.grant_id = used.grant_id
     where ranked.recency = 1
 
 ),
@@ -84,6 +100,8 @@ priced as (
 
     select
         *,
+        case when granted_quantity > 0 and coalesce(is_used_as_units, true) then granted_quantity end
+            as unit_quantity,
         coalesce(stated_amount, {{ as_amount('granted_quantity * unit_price') }})
             as exact_amount
 
@@ -102,7 +120,11 @@ dated as (
         coalesce(priority, 1000000) as priority,
         credit_unit,
         unit_price,
-        {{ round_to_minor_units('exact_amount', 'minor_units') }} as granted_amount,
+        case
+            when unit_quantity is null then {{ round_to_minor_units('exact_amount', 'minor_units') }}
+        end as granted_amount,
+        unit_quantity as granted_quantity,
+        coalesce(is_used_as_units, false) and unit_quantity is null as is_used_otherwise,
         granted_at,
         expires_at
 
@@ -119,10 +141,12 @@ select
     credit_unit,
     unit_price,
     granted_amount,
+    granted_quantity,
     granted_at,
     expires_at
 from dated
 where
-    granted_amount > 0
+    coalesce(granted_quantity, granted_amount) > 0
+    and not is_used_otherwise
     and granted_at is not null
     and expires_at is not null

@@ -100,6 +100,51 @@ unread_columns as (
 
 ),
 
+metered_charges as (
+
+    select distinct
+        prices.charge_code,
+        coalesce(meters.unit, '') as unit
+
+    from {{ ref('prices') }} as prices
+    inner join {{ ref('stg_pricing__meters') }} as meters
+        on prices.meter_code = meters.meter_code
+
+),
+
+-- Grants in units whose name for the charge or unit has to be known, since nothing is used of
+-- them otherwise.
+unit_grants as (
+
+    select
+        raw_grants.grant_id,
+        raw_grants.granted_amount,
+        raw_grants.charge_code,
+        raw_grants.credit_unit,
+        newest_files.source_file,
+        raw_grants.position,
+        max(raw_grants.position) over (partition by raw_grants.grant_id) as last_position,
+        charges.charge_code is not null as has_charge,
+        units.unit is not null as has_unit
+
+    from {{ source('raw', 'credit_grants') }} as raw_grants
+    inner join newest_files
+        on raw_grants.file_id = newest_files.file_id
+    inner join {{ ref('stg_accounts__credit_grants') }} as usable
+        on raw_grants.grant_id = usable.grant_id
+    left join (select distinct charge_code from metered_charges) as charges
+        on raw_grants.charge_code = charges.charge_code
+    left join (
+        select charge_code, unit from metered_charges
+        union
+        select '' as charge_code, unit from metered_charges
+    ) as units
+        on coalesce(raw_grants.charge_code, '') = units.charge_code
+        and raw_grants.credit_unit = units.unit
+    where usable.granted_quantity is not null
+
+),
+
 subscription_ids as (
 
     select distinct subscription_id from terms
@@ -332,6 +377,60 @@ findings as (
         from_at is null
         or (coalesce(paused_to, '') <> '' and to_at is null)
         or to_at < from_at
+
+    union all
+
+    select
+        'credit_grants' as record_kind,
+        source_file,
+        position,
+        grant_id as record_id,
+        case when coalesce(charge_code, '') = '' then 'credit_unit' else 'charge_code' end as field,
+        case
+            when coalesce(charge_code, '') <> ''
+                then concat_ws('', '''', charge_code, ''' is no charge with a meter; the grant pays nothing')
+            else concat_ws('', '''', credit_unit, ''' is the unit of no charge; the grant pays nothing')
+        end as finding,
+        false as is_blocking
+    from unit_grants
+    where
+        position = last_position
+        and not case when coalesce(charge_code, '') = '' then has_unit else has_charge end
+
+    union all
+
+    select
+        'credit_grants' as record_kind,
+        source_file,
+        position,
+        grant_id as record_id,
+        'credit_unit' as field,
+        concat_ws(
+            '', '''', credit_unit, ''' is not the unit of ''', charge_code,
+            '''; the grant is in the unit of the charge'
+        ) as finding,
+        false as is_blocking
+    from unit_grants
+    where
+        position = last_position
+        and has_charge
+        and coalesce(credit_unit, '') <> ''
+        and not has_unit
+
+    union all
+
+    select
+        'credit_grants' as record_kind,
+        source_file,
+        position,
+        grant_id as record_id,
+        'granted_amount' as field,
+        'decides nothing beside granted_quantity; the grant is in units' as finding,
+        false as is_blocking
+    from unit_grants
+    where
+        position = last_position
+        and coalesce(granted_amount, '') <> ''
 
 )
 

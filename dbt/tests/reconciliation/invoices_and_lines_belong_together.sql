@@ -29,6 +29,7 @@ parts as (
         invoice_id,
         'credits' as part
     from {{ ref('fct_credit_applications') }}
+    where invoice_id is not null
 
 )
 

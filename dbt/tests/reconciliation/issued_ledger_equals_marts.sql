@@ -34,7 +34,9 @@ issued as (
 {{ part }}_of_marts as (
 
     select {{ columns }} from {{ mart }}
-    where invoice_id in (select invoice_id from issued)
+    where
+        invoice_id in (select invoice_id from issued)
+        {{ "or (invoice_id is null and application_status = 'issued')" if part == 'credits' }}
 
 ),
 
