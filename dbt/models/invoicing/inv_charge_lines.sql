@@ -54,6 +54,7 @@ charges as (
         unit_price,
         price_quantity,
         exact_amount,
+        is_divided,
         tax_category,
         is_negative_as_zero
     from usage_charges
@@ -83,6 +84,7 @@ charges as (
         unit_price,
         cast(null as {{ quantity_type() }}) as price_quantity,
         exact_amount,
+        is_divided,
         tax_category,
         false as is_negative_as_zero
     from recurring_charges
@@ -142,9 +144,28 @@ ranked as (
             partition by
                 subscription_id, plan_code, charge_code, currency_code, billing_period,
                 period_from_at
-        )') }} as charge_remainder
+        )') }} as summed_remainder,
+        max(case when is_divided then 1 else 0 end) over (
+            partition by
+                subscription_id, plan_code, charge_code, currency_code, billing_period,
+                period_from_at
+        ) = 1 as has_divided
 
     from cut
+
+),
+
+-- What was divided is cut off at the 24th place. Three thirds make a whole at the 20th.
+summed as (
+
+    select
+        *,
+        case
+            when has_divided then {{ as_amount('round(summed_remainder, 20)') }}
+            else summed_remainder
+        end as charge_remainder
+
+    from ranked
 
 ),
 
@@ -154,7 +175,7 @@ split as (
         *,
         {{ as_amount('charge_remainder % ' ~ as_amount('unit_amount')) }} as last_remainder
 
-    from ranked
+    from summed
 
 ),
 

@@ -353,9 +353,10 @@ settled_periods as (
 
 ),
 
-latest as (
+billed as (
 
-    select max(billing_period) as billing_period from {{ ref('met_billing_periods') }}
+    select {{ billed_month('max(coalesce(issue_period, billing_period))') }} as billing_period
+    from {{ source('ledger', 'issued_invoices') }}
 
 ),
 
@@ -441,14 +442,14 @@ applications as (
         coalesce(
             parts.billing_period,
             case when closed_periods.customer_id is null then moved.billing_period end,
-            latest.billing_period
+            billed.billing_period
         ) as billing_period,
         parts.invoice_id, moved.billing_period as paid_billing_period, moved.grant_id,
         moved.subscription_id, moved.charge_code, moved.unit,
         cast(null as {{ money_type() }}) as applied_amount, moved.applied_quantity, moved.paid_to_at,
         case when moved.applied_quantity < 0 then 1 else 2 end as step, 0 as turn
     from moved
-    cross join latest
+    cross join billed
     left join parts
         on moved.customer_id = parts.customer_id
         and moved.currency_code = parts.currency_code
