@@ -117,7 +117,7 @@ def _number(
         left join last_numbers using (document_type)
         where
             drafts.invoice_status = 'draft'
-            and drafts.issue_period <= ?
+            and coalesce(drafts.issue_period, drafts.billing_period) <= ?
             and drafts.invoice_id not in (select invoice_id from ledger.issued_invoices)
             and drafts.invoice_id not in (select unnest(?::varchar[]))
         """,
