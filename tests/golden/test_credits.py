@@ -355,7 +355,7 @@ def test_what_is_left_of_the_usage_is_priced_as_if_it_were_all(history: Credits)
 
 
 def test_units_are_taken_of_what_is_charged(history: Credits) -> None:
-    """5,400 seconds less 1 hour at 2 an hour; of a gauge of 100 over two prices, 40 units once."""
+    """5,400 seconds less 1 hour at 2; of a gauge of 100 over two prices 40 units, once."""
     assert history.due["hourly"] == ["2026-01 1 0 1"]
     assert history.due["shared"] == ["2026-01 120 0 120"]
 

@@ -206,6 +206,20 @@ given_back as (
 
 ),
 
+given_back_uses as (
+
+    select
+        application.invoice_id,
+        application.paid_billing_period,
+        application.grant_id,
+        application.turn,
+        application.charge_code,
+        application.applied_quantity
+
+    from given_back
+
+),
+
 -- A credit note that stands alone gives back what it comes to, and never asks for money.
 returned as (
 
@@ -214,33 +228,33 @@ returned as (
         invoices.currency_code,
         invoices.billing_period,
         invoices.invoice_id,
-        given_back.application.paid_billing_period,
-        given_back.application.grant_id,
-        given_back.application.turn,
-        nullif(given_back.application.charge_code, '') as charge_code,
+        given_back.paid_billing_period,
+        given_back.grant_id,
+        given_back.turn,
+        nullif(given_back.charge_code, '') as charge_code,
         {{ as_money("case
             when invoices.charge_count > 0 or invoices.total_amount >= 0
-                then given_back.application.applied_quantity
+                then given_back.applied_quantity
             when given_back.so_far_quantity <= -invoices.total_amount
-                then given_back.application.applied_quantity
-            when given_back.so_far_quantity - given_back.application.applied_quantity < -invoices.total_amount
+                then given_back.applied_quantity
+            when given_back.so_far_quantity - given_back.applied_quantity < -invoices.total_amount
                 then -invoices.total_amount - given_back.so_far_quantity
-                    + given_back.application.applied_quantity
+                    + given_back.applied_quantity
             else 0
         end") }} as returned_amount
 
     from (
         select
-            application,
-            sum(application.applied_quantity) over (
-                partition by application.invoice_id
-                order by application.paid_billing_period, application.turn
+            *,
+            sum(applied_quantity) over (
+                partition by invoice_id
+                order by paid_billing_period, turn
                 rows between unbounded preceding and current row
             ) as so_far_quantity
-        from given_back
+        from given_back_uses
     ) as given_back
     inner join invoices
-        on given_back.application.invoice_id = invoices.invoice_id
+        on given_back.invoice_id = invoices.invoice_id
 
 ),
 
@@ -405,20 +419,34 @@ moved as (
 
 ),
 
+taken_uses as (
+
+    select
+        application.invoice_id,
+        application.paid_billing_period,
+        application.grant_id,
+        application.turn,
+        application.charge_code,
+        application.applied_quantity
+
+    from taken
+
+),
+
 applications as (
 
     select
         invoices.customer_id, invoices.currency_code, invoices.billing_period, invoices.invoice_id,
-        taken.application.paid_billing_period, taken.application.grant_id,
+        taken_uses.paid_billing_period, taken_uses.grant_id,
         cast(null as string) as subscription_id,
-        nullif(taken.application.charge_code, '') as charge_code, cast(null as string) as unit,
-        {{ as_money('taken.application.applied_quantity') }} as applied_amount,
+        nullif(taken_uses.charge_code, '') as charge_code, cast(null as string) as unit,
+        {{ as_money('taken_uses.applied_quantity') }} as applied_amount,
         cast(null as {{ quantity_type() }}) as applied_quantity, invoices.period_to as paid_to_at,
-        2 as step, taken.application.turn
-    from taken
+        2 as step, taken_uses.turn
+    from taken_uses
     inner join invoices
-        on taken.application.invoice_id = invoices.invoice_id
-    where taken.application.applied_quantity > 0
+        on taken_uses.invoice_id = invoices.invoice_id
+    where taken_uses.applied_quantity > 0
 
     union all
 

@@ -153,8 +153,9 @@ handed_over as (
     select
         exceptions.subject,
         exceptions.event_at,
-        case when min(subjects.customer_id) = max(subjects.customer_id) then min(subjects.customer_id) end
-            as customer_id
+        case
+            when min(subjects.customer_id) = max(subjects.customer_id) then min(subjects.customer_id)
+        end as customer_id
 
     from exceptions
     inner join subject_customers

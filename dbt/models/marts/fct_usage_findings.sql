@@ -85,7 +85,7 @@ worths as (
         *,
         row_number() over (
             partition by event_type, meter_code, billing_period
-            order by event_count desc, currency_code
+            order by event_count desc, currency_code asc
         ) as currency_rank
 
     from (

@@ -126,7 +126,9 @@ bounds as (
     from offers
     where from_at < to_at
     union
-    select subscription_id, term_from_at, currency_code, charge_code, filter_text, paid_from_at as bound_at
+    select
+        subscription_id, term_from_at, currency_code, charge_code, filter_text,
+        paid_from_at as bound_at
     from offers
     where
         from_at < paid_from_at

@@ -63,7 +63,11 @@ recent as (
         ) as recency
 
     from issued
-    where subscription_id in (select subscription_id from issued where is_other_today)
+    where subscription_id in (
+        select other.subscription_id
+        from issued as other
+        where other.is_other_today
+    )
 
 ),
 

@@ -167,7 +167,8 @@ short_charges as (
 
     select
         charges.*,
-        {{ as_quantity('charges.payable_quantity - coalesce(paid.paid_quantity, 0)') }} as short_quantity,
+        {{ as_quantity('charges.payable_quantity - coalesce(paid.paid_quantity, 0)') }}
+            as short_quantity,
         cast(dense_rank() over (
             order by
                 charges.customer_id, charges.currency_code, charges.billing_period,
@@ -232,6 +233,18 @@ taken as (
 
 ),
 
+taken_uses as (
+
+    select
+        application.invoice_id,
+        application.grant_id,
+        application.turn,
+        application.applied_quantity
+
+    from taken
+
+),
+
 uses as (
 
     select
@@ -245,12 +258,12 @@ uses as (
     select
         short_charges.customer_id, short_charges.currency_code, short_charges.billing_period,
         short_charges.subscription_id, short_charges.charge_code, short_charges.unit,
-        taken.application.grant_id, taken.application.applied_quantity, taken.application.turn,
+        taken_uses.grant_id, taken_uses.applied_quantity, taken_uses.turn,
         cast(null as bigint) as last_number
-    from taken
+    from taken_uses
     inner join short_charges
-        on taken.application.invoice_id = short_charges.charge_key
-    where taken.application.applied_quantity > 0
+        on taken_uses.invoice_id = short_charges.charge_key
+    where taken_uses.applied_quantity > 0
 
 ),
 

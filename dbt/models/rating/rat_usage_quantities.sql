@@ -235,6 +235,21 @@ taken_in_turn as (
 
 ),
 
+turns as (
+
+    select
+        subscription_id,
+        charge_code,
+        dimension_values,
+        line.term_from_at,
+        line.price_id,
+        line.line_from_at,
+        line.free_quantity
+
+    from taken_in_turn
+
+),
+
 allowed as (
 
     select
@@ -243,19 +258,19 @@ allowed as (
             when available.is_trial then available.metered_quantity
             when available.metered_quantity <= 0 or available.available <= 0
                 then {{ as_quantity('0') }}
-            when taken_in_turn.line is not null then taken_in_turn.line.free_quantity
+            when turns.free_quantity is not null then turns.free_quantity
             when available.metered_quantity < available.available then available.metered_quantity
             else available.available
         end as metered_free
 
     from available
-    left join taken_in_turn
-        on available.subscription_id = taken_in_turn.subscription_id
-        and available.charge_code = taken_in_turn.charge_code
-        and available.dimension_values = taken_in_turn.dimension_values
-        and available.term_from_at = taken_in_turn.line.term_from_at
-        and available.price_id = taken_in_turn.line.price_id
-        and available.line_from_at = taken_in_turn.line.line_from_at
+    left join turns
+        on available.subscription_id = turns.subscription_id
+        and available.charge_code = turns.charge_code
+        and available.dimension_values = turns.dimension_values
+        and available.term_from_at = turns.term_from_at
+        and available.price_id = turns.price_id
+        and available.line_from_at = turns.line_from_at
 
 ),
 

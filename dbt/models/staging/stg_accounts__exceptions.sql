@@ -388,7 +388,9 @@ findings as (
         case when coalesce(charge_code, '') = '' then 'credit_unit' else 'charge_code' end as field,
         case
             when coalesce(charge_code, '') <> ''
-                then concat_ws('', '''', charge_code, ''' is no charge with a meter; the grant pays nothing')
+                then concat_ws(
+                    '', '''', charge_code, ''' is no charge with a meter; the grant pays nothing'
+                )
             else concat_ws('', '''', credit_unit, ''' is the unit of no charge; the grant pays nothing')
         end as finding,
         false as is_blocking
