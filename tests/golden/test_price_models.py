@@ -651,6 +651,17 @@ def gauges_under_two_prices(case: Case) -> None:
 
 
 @golden
+def each_price_has_a_meter_of_its_own(case: Case) -> None:
+    """10 on the 5th and 30 on the 25th: the lowest for 15 of 31 days, then the last for 16."""
+    for meter, version in zip(("lowest", "last"), MET, strict=True):
+        case.price("per_unit", meter_code=meter, unit_price="1", **version)
+    for day, level in (("05", "10"), ("25", "30")):
+        case.world.event(case.name, level, event_type="gauge", at=f"2026-01-{day}T00:00:00Z")
+    case.owes("10", "4.838709677419354838709677", "4.84")
+    case.owes("30", "15.483870967741935483870967", "15.48")
+
+
+@golden
 def tiers_of_a_gauge_under_two_prices(case: Case) -> None:
     """40 in tiers of 31 at 1 and then 2, with 13 for entering the second: 31 + 18 + 13 = 62.
 

@@ -94,6 +94,7 @@ ranked as (
         scopes.subscription_id,
         scopes.term_from_at,
         scopes.charge_code,
+        scopes.meter_code,
         scopes.is_trial,
         scopes.period_from_at,
         scopes.period_to_at,
@@ -102,19 +103,22 @@ ranked as (
         event_values.value_quantity,
         count(*) over (
             partition by
-                scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-                scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
+                scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+                scopes.is_trial, scopes.period_from_at, scopes.period_to_at,
+                scopes.dimension_values
         ) as value_count,
         row_number() over (
             partition by
-                scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-                scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
+                scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+                scopes.is_trial, scopes.period_from_at, scopes.period_to_at,
+                scopes.dimension_values
             order by event_values.value_quantity
         ) as value_rank,
         row_number() over (
             partition by
-                scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-                scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
+                scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+                scopes.is_trial, scopes.period_from_at, scopes.period_to_at,
+                scopes.dimension_values
             order by event_values.event_at desc, event_values.event_id desc, event_values.source desc
         ) as recency
 
@@ -134,8 +138,8 @@ ranked as (
 measured as (
 
     select
-        subscription_id, term_from_at, charge_code, is_trial, period_from_at, period_to_at,
-        dimension_values,
+        subscription_id, term_from_at, charge_code, meter_code, is_trial, period_from_at,
+        period_to_at, dimension_values,
         case max(aggregation)
             when 'min' then min(value_quantity)
             when 'latest' then max(case when recency = 1 then value_quantity end)
@@ -144,14 +148,14 @@ measured as (
 
     from ranked
     group by
-        subscription_id, term_from_at, charge_code, is_trial, period_from_at, period_to_at,
-        dimension_values
+        subscription_id, term_from_at, charge_code, meter_code, is_trial, period_from_at,
+        period_to_at, dimension_values
 
     union all
 
     select
-        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-        scopes.period_from_at, scopes.period_to_at, scopes.dimension_values,
+        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+        scopes.is_trial, scopes.period_from_at, scopes.period_to_at, scopes.dimension_values,
         max(segments.quantity_max) as metered_quantity
 
     from whole_scopes as scopes
@@ -164,14 +168,14 @@ measured as (
         and segments.first_event_at < scopes.to_at
     where scopes.aggregation = 'max'
     group by
-        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-        scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
+        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+        scopes.is_trial, scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
 
     union all
 
     select
-        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-        scopes.period_from_at, scopes.period_to_at, scopes.dimension_values,
+        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+        scopes.is_trial, scopes.period_from_at, scopes.period_to_at, scopes.dimension_values,
         {{ as_quantity('count(distinct unique_values.value_text)') }} as metered_quantity
 
     from whole_scopes as scopes
@@ -184,8 +188,8 @@ measured as (
         and unique_values.first_event_at < scopes.to_at
     where scopes.aggregation = 'unique_count'
     group by
-        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.is_trial,
-        scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
+        scopes.subscription_id, scopes.term_from_at, scopes.charge_code, scopes.meter_code,
+        scopes.is_trial, scopes.period_from_at, scopes.period_to_at, scopes.dimension_values
 
 ),
 
@@ -211,6 +215,7 @@ taken as (
         on scopes.subscription_id = measured.subscription_id
         and scopes.term_from_at = measured.term_from_at
         and scopes.charge_code = measured.charge_code
+        and scopes.meter_code = measured.meter_code
         and scopes.is_trial = measured.is_trial
         and scopes.period_from_at = measured.period_from_at
         and scopes.period_to_at = measured.period_to_at
