@@ -339,8 +339,10 @@ def _print_warnings(checks: list[FailedCheck]) -> None:
 def _print_findings(settings: Settings, period: str) -> None:
     """Say what has to be looked at before anybody is billed, some of each kind."""
     table = Table(title="Before anybody is billed", show_lines=True)
-    for name in ("Finding", "Customer", "Meter", "Quantity", "What"):
-        table.add_column(name, overflow="fold")
+    for name in ("Finding", "Customer", "Meter", "Quantity"):
+        # What it is about needs the room of a narrow terminal.
+        table.add_column(name, overflow="fold", max_width=16 if console.width >= 100 else 10)
+    table.add_column("What", overflow="fold")
     for findings in status_reading.findings_of(settings, period):
         name = findings.code.replace("_", " ")
         for finding in findings.shown:
