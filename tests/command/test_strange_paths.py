@@ -45,7 +45,7 @@ def test_folders_may_have_any_name(tmp_path: Path) -> None:
         "index.html",
         *(f"INV-00000{number}.{end}" for number in (1, 2) for end in ("html", "pdf", "json")),
     }
-    assert (folders["published"] / "marts.duckdb").exists()
+    assert (folders["published"] / "meterhouse.duckdb").exists()
     there = {STRANGE, beside.name, "cache", *(path.name for path in folders.values())}
     assert {path.name for path in tmp_path.iterdir()} == there
 

@@ -83,8 +83,8 @@ def test_each_odd_customer_is_named_with_meter_and_quantity(world: Installation)
                 "sound",
                 "",
                 "",
-                "1 event of subject sound rejected in usage/1-broken.ndjson: invalid quantity"
-                + WORTH,
+                "1 event of subject sound rejected in usage/1-broken.ndjson: invalid quantity,"
+                " quantity: 'abc' is no number" + WORTH,
             )
         ],
         "unpriced_values": [

@@ -218,14 +218,15 @@ def maximum_of_a_fee_in_advance(case: Case) -> None:
 def ramp(case: Case) -> None:
     """Two months at 10 from the start on 15 January, then 20, shared by days.
 
-    January 17 of 31 days of 10, February 10, March 14 days of 10 and 17 of 20, of 31.
+    January 17 of 31 days of 10, February 10, March 14 days of 10 and 17 of 20, of 31: 15.4838,
+    rounded to 15.48, of which 4.516 get 4.51 and 10.9677, the larger remainder, 10.97.
     """
     case.term = {"started_at": "2026-01-15", "ended_at": "2026-04-01"}
     case.price("flat", unit_price="10", prorated="true", phase_to_month="2")
     case.price("flat", unit_price="20", prorated="true", phase_from_month="2")
     owes(case, "2026-01", "5.48", starts="2026-01-15")
     owes(case, "2026-02", "10.00", starts="2026-02-01")
-    owes(case, "2026-03", "4.52", starts="2026-03-01")
+    owes(case, "2026-03", "4.51", starts="2026-03-01")
     owes(case, "2026-03", "10.97", starts="2026-03-15")
 
 

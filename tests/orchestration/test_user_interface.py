@@ -247,7 +247,7 @@ def test_materialize_all_makes_the_drafts_of_a_range_and_stops_before_the_issue(
         assert "draft-a-EUR.pdf" in names
     assert story.installation.rows("select * from ledger.issued_invoices") == []
     assert story.not_issued.startswith("Invoices are issued by a whole run of the job issue")
-    assert (story.installation.folder / "published" / "marts.duckdb").exists()
+    assert (story.installation.folder / "published" / "meterhouse.duckdb").exists()
 
 
 def test_months_begin_with_the_first_usage(story: Story) -> None:

@@ -69,7 +69,7 @@ def raw_rows(
             table: connection.execute(
                 # Each engine lays its own columns beside the data, which is whole on both.
                 "select columns(lambda name: not starts_with(name, 'data_')"
-                " and name not in ('other_data', 'event_hash'))"
+                " and name not in ('other_data', 'first_data_texts', 'event_hash'))"
                 f" from raw.{table} order by all"
             ).fetchall()
             for table in RAW_TABLES

@@ -375,7 +375,15 @@ CASES: list[tuple[str, str | None]] = [
     # Text
     (called("json_text_by_name", literal('{"a": "x/é", "b": null}'), literal("a")), "x/é"),
     (called("json_text_by_name", literal('{"a": "x", "b": null}'), literal("b")), None),
-    (called("json_text_by_name", literal('{"a~\\\\"/1": "x"}'), literal('a~"/1')), "x"),
+    # A backslash in a literal means itself on one engine only.
+    (
+        called(
+            "json_text_by_name",
+            """concat('{"a~', chr(92), '"/1": "x"}')""",
+            literal('a~"/1'),
+        ),
+        "x",
+    ),
     (
         "(select max(part) from (select {{ split_rows(\"'a;b|c'\", \"';'\") }} as part) as t)",
         "b|c",

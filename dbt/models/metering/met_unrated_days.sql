@@ -12,7 +12,7 @@ described as (
     select
         event_date,
         concat_ws(
-            '|', cast(file_id as string), subject, event_type, event_state, taken_slots,
+            '|', 'with detail', cast(file_id as string), subject, event_type, event_state, taken_slots,
             event_dimensions, cast(usage_date as string), cast(slice_from_at as string), fate,
             cast(record_count as string)
         ) as slice_text

@@ -1,12 +1,13 @@
 -- Grain: one row per first-landed event that no charge rates, as of the hash of its day.
 -- Incremental by day: the events of a day are read again when its unrated usage has changed. Rows
--- of days whose hash is another one by now are left over; readers join met_unrated_days.
+-- of days whose hash is another one by now are left over; readers join met_unrated_days. A column
+-- that is added here comes with another form of the hash, so that all days are read again.
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing_days(),
     unique_key='event_date',
     partition_by='event_date',
-    on_schema_change='fail'
+    on_schema_change='append_new_columns'
 ) }}
 with
 
