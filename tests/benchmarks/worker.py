@@ -120,10 +120,9 @@ def run_reference(job: dict[str, Any]) -> dict[str, Any]:
                 )
                 select
                     subject, billing_period,
-                    sum(
-                        round(input_tokens::decimal(26, 0) * {INPUT_PRICE}, 2)
-                        + round(output_tokens::decimal(26, 0) * {OUTPUT_PRICE}, 2)
-                    ) as net_amount
+                    round(sum(input_tokens)::decimal(26, 0) * {INPUT_PRICE}, 2)
+                    + round(sum(output_tokens)::decimal(26, 0) * {OUTPUT_PRICE}, 2)
+                        as net_amount
                 from usage group by all
                 """
             )
