@@ -10,20 +10,16 @@
 
 -- A sum that is null where it does not fit, or where a part is missing: one absurd reading stops the
 -- bill of one customer and of nobody else. Numbers of up to 17 digits before the point are added as
--- they are, a thousand million of them fit; the few larger ones by whole part and rest.
-{% macro exact_sum(number) %}
+-- they are, a thousand million of them fit; of the few larger ones the rest is, and the whole part
+-- apart. Where no part can be missing, that is not asked, since it costs as much as the sum.
+{% macro exact_sum(number, is_filled=false) %}
     {%- set one = as_quantity('1') -%}
     {%- set most = as_quantity("'100000000000000000'") -%}
-    {%- set small = 'coalesce(sum(case when (' ~ number ~ ') between -' ~ most ~ ' and ' ~ most ~ ' then ' ~ number ~ ' end), 0)' -%}
-    {%- set large = '(case when (' ~ number ~ ') not between -' ~ most ~ ' and ' ~ most ~ ' then ' ~ number ~ ' end)' -%}
-    {%- set rest = as_quantity(as_quantity(small) ~ ' % ' ~ one ~ ' + coalesce(sum(' ~ large ~ ' % ' ~ one ~ '), 0)') -%}
-    case
-        when count({{ number }}) = count(*)
-            then {{ as_quantity(
-                'try_cast(coalesce(sum(' ~ whole_part(large) ~ '), 0) + ' ~ whole_part(as_quantity(small))
-                ~ ' + ' ~ whole_part(rest) ~ ' as ' ~ quantity_type() ~ ') + ' ~ rest ~ ' % ' ~ one
-            ) }}
-    end
+    {%- set is_small = '(' ~ number ~ ') between -' ~ most ~ ' and ' ~ most -%}
+    {%- set rest = as_quantity('sum(case when ' ~ is_small ~ ' then ' ~ number ~ ' else (' ~ number ~ ') % ' ~ one ~ ' end)') -%}
+    {%- set whole = 'coalesce(sum(case when not (' ~ is_small ~ ') then ' ~ whole_part('(' ~ number ~ ')') ~ ' end), 0)' -%}
+    {%- set total = as_quantity('try_cast(' ~ whole ~ ' + ' ~ whole_part(rest) ~ ' as ' ~ quantity_type() ~ ') + ' ~ rest ~ ' % ' ~ one) -%}
+    {{ total if is_filled else 'case when count(' ~ number ~ ') = count(*) then ' ~ total ~ ' end' }}
 {% endmacro %}
 
 -- The same over the rows of a window, where what does not fit is the most that does: DuckDB adds up

@@ -66,7 +66,7 @@ grouped as (
         dimension_text_{{ number }},
         {% endfor %}
         {% for slot in summed_slots %}
-        {{ exact_sum('value_quantity_' ~ slot) }} as quantity_sum_{{ slot }},
+        {{ exact_sum('value_quantity_' ~ slot, is_filled=true) }} as quantity_sum_{{ slot }},
         {% endfor %}
         {% for slot in largest_slots %}
         max(value_quantity_{{ slot }}) as quantity_max_{{ slot }},
