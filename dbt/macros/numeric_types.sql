@@ -34,9 +34,11 @@
         {{ as_quantity("'99999999999999999999999999'") }}) + {{ as_quantity(rest) }} % {{ as_quantity('1') }}
 {% endmacro %}
 
--- What a quantity has before the point, towards zero. The remainder is of two numbers of one type,
--- since DuckDB takes any other in floating point.
+-- What a quantity has before the point, towards zero, and an amount before and behind it. The
+-- remainder is of two numbers of one type, since DuckDB takes any other in floating point.
 {% macro whole_part(quantity) %}cast({{ quantity }} - {{ quantity }} % {{ as_quantity('1') }} as decimal(38, 0)){% endmacro %}
+{% macro whole_amount(amount) %}cast({{ amount }} - {{ rest_of_amount(amount) }} as decimal(38, 0)){% endmacro %}
+{% macro rest_of_amount(amount) %}{{ amount }} % {{ as_amount('1') }}{% endmacro %}
 
 -- Exact product as a quantity; null where it does not fit.
 {% macro try_quantity(factor, other_factor) %}{{ adapter.dispatch('try_quantity', 'meterhouse')(factor, other_factor) }}{% endmacro %}

@@ -77,6 +77,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
         ),
         "tiers": ("tiered", {"tiers": [("90000000000000", "1"), ("", "1")]}, "2e14"),
         "tiers-sum": ("tiered", {"tiers": [("90000000000000", "1"), ("", "1")]}, "1e14"),
+        "events-fit": (
+            "percentage",
+            {"unit_price": "100", "event_minimum_amount": "1"},
+            "99999999999999.6",
+        ),
+        "tiers-fit": ("tiered", {"tiers": [("", "1")]}, "99999999999999.6"),
         "volume-flat": ("volume", {"tiers": [("", "1", "1")]}, "99999999999999"),
         "sound": ("per_unit", {"unit_price": "1"}, "1"),
     }
@@ -119,6 +125,7 @@ def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None
         "select customer_id, net_amount, flags from marts.fct_invoices order by customer_id"
     )
     assert [tuple(row.values()) for row in invoices] == [
+        ("events-fit", Decimal("99999999999999.60"), ""),
         ("package-fits", Decimal(9), ""),
         ("per-unit", Decimal(5), "A charge is left out because its amount is out of range"),
         ("per-unit-fits", Decimal("100000000000000.00"), ""),
@@ -126,5 +133,6 @@ def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None
         ("sum-fits", Decimal("100000000000000.00"), ""),
         ("sum-regions", Decimal("200000000000000.00"), ""),
         ("sum-reversed", Decimal(5), ""),
+        ("tiers-fit", Decimal("99999999999999.60"), ""),
         ("versions", Decimal("180000000000000.00"), ""),
     ]

@@ -100,8 +100,8 @@ summed as (
         line_from_at,
         dimension_values,
         count(*) - count(event_amount) as unfit_count,
-        sum(cast(event_amount as decimal(38, 0))) as whole_amount,
-        sum(event_amount - cast(event_amount as decimal(38, 0))) as remaining_amount
+        sum({{ whole_amount('event_amount') }}) as whole_amount,
+        sum({{ rest_of_amount('event_amount') }}) as remaining_amount
 
     from bounded
     group by

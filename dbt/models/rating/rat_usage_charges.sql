@@ -51,8 +51,8 @@ tier_amounts as (
         line_from_at,
         count(*) - count(exact_amount) as unfit_count,
         -- In two parts, because a sum of amounts that fit may not fit itself.
-        sum(cast(exact_amount as decimal(38, 0))) as whole_amount,
-        sum(exact_amount - cast(exact_amount as decimal(38, 0))) as remaining_amount
+        sum({{ whole_amount('exact_amount') }}) as whole_amount,
+        sum({{ rest_of_amount('exact_amount') }}) as remaining_amount
 
     from {{ ref('rat_usage_tiers') }}
     group by
