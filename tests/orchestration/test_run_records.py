@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.test_utils import instance_for_test
 
+from dagster_project.lib.dagster_home import prepare_dagster_home
+from dagster_project.lib.event_storage import KeptEventLogStorage
 from dagster_project.lib.living_runs import end_dead_runs, has_died, keep_alive
 from dagster_project.lib.run_history import delete_old_runs
+from dagster_project.lib.settings import Settings
 
 
 @dg.op
@@ -28,6 +36,14 @@ def work() -> None:
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     with instance_for_test(temp_dir=str(tmp_path)) as instance:
         yield instance
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError
 
 
 def unfinished(instance: dg.DagsterInstance) -> dg.RunRecord:
@@ -92,3 +108,66 @@ def test_old_runs_go_with_their_events_and_logs_but_for_the_last_of_a_month(
     assert files() == {runs[3]}
     assert {run.run_id for run in instance.get_runs()} == {runs[3], goes_on}
     assert instance.get_records_for_run(runs[3]).records
+
+
+KILLED = """
+import os, signal, sys
+import dagster as dg
+from tests.orchestration.test_run_records import materialized
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+    run = materialized.execute_in_process(instance=instance)
+    print(run.run_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@dg.asset
+def table() -> dg.MaterializeResult:
+    """An asset with a row."""
+    return dg.MaterializeResult(metadata={"rows": 1})
+
+
+materialized = dg.Definitions(
+    assets=[table], jobs=[dg.define_asset_job("materialized")]
+).resolve_job_def("materialized")
+
+
+def test_events_are_there_for_whoever_reads_beside_and_after_a_kill(tmp_path: Path) -> None:
+    """Each file is open once in a process; a UI reads it in another one, as Dagster's own
+    storage does, which is told of everything that is new.
+    """
+    home = prepare_dagster_home(
+        Settings.from_environment({"METERHOUSE_DATA_DIR": str(tmp_path)})
+    )
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert isinstance(instance.event_log_storage, KeptEventLogStorage)
+        first = materialized.execute_in_process(instance=instance).run_id
+        seen: list[str] = []
+        instance.watch_event_logs(
+            first, None, lambda entry, _cursor: seen.append(entry.message)
+        )
+        instance.report_engine_event("something new", run_id=first, job_name="materialized")
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, str(home)],
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        second = killed.stdout.strip()
+        # What is open here sees what the other process has written.
+        storage = instance.event_log_storage
+        latest = instance.get_latest_materialization_event(dg.AssetKey("table"))
+        assert latest is not None
+        assert latest.run_id == second
+        logs = [storage.get_logs_for_run(run) for run in (first, second)]
+        assert "something new" in [entry.message for entry in logs[0]]
+        kinds = [entry.dagster_event_type for entry in logs[1]]
+        assert dg.DagsterEventType.RUN_SUCCESS in kinds
+        wait_until(lambda: "something new" in seen)
+        # A file that another process has deleted is made anew instead of written to unseen.
+        Path(storage.path_for_shard(first)).unlink()
+        assert storage.get_logs_for_run(first) == []
+    text = (home / "dagster.yaml").read_text("utf-8")
+    assert json.dumps(str(home / "history" / "runs")) in text
