@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
 
 from dagster_project.lib.dbt_project import link_dbt_project
@@ -47,27 +44,9 @@ def adapt_dbt_spark() -> None:
     SparkCredentials.__post_init__ = post_init
 
 
-def end_with_parent(parent: int) -> None:
-    """End this process once the run that has started it is gone, whose lock went with it.
-
-    A dbt that goes on would write at the same time as the next run.
-    """
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @contextlib.contextmanager
 def installation() -> Iterator[None]:
-    """Point a dbt typed by hand at the installation, as its one writer.
-
-    Dagster says where the project is, and holds the lock already; it asks for the version
-    without saying so.
-    """
-    if "DBT_PROJECT_DIR" in os.environ or sys.argv[1:] == ["--version"]:
-        threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
-        yield
-        return
+    """Point a dbt typed by hand at the installation, as its one writer."""
     settings = Settings.from_environment()
     with writer_lock(settings.writer_lock, lambda message: print(message, file=sys.stderr)):
         prepare_spark(settings)

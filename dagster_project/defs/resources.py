@@ -1,17 +1,19 @@
 """Resources: the warehouse with its one writer, dbt over it, and the place of the settings."""
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DbtCliResource
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._utils.interrupts import raise_interrupts_as
 
 from dagster_project.lib.dbt_project import link_dbt_project
+from dagster_project.lib.dbt_run import ignore, run_dbt
 from dagster_project.lib.engines import warehouse_of
 from dagster_project.lib.ingest import IngestReport, TimeRule
 from dagster_project.lib.issuing import Issue, Render
@@ -68,6 +70,35 @@ class WarehouseResource(dg.ConfigurableResource):
         """Load what is new, all of it or nothing."""
         return warehouse_of(settings).ingest(landing, loaded_at, report, time_rules)
 
+    def run_dbt(
+        self, arguments: Sequence[str], period: str, report: Callable[[int], None] = ignore
+    ) -> list[Any]:
+        """Run dbt in this process with drafts up to a period; what it says of each node.
+
+        Raises: DbtRunError if a node failed.
+        """
+        # Linked anew: the price book may have been edited since this process was started.
+        project = dbt_project_dir()
+        interrupts: list[KeyboardInterrupt] = []
+
+        class Interrupt(KeyboardInterrupt):
+            def __init__(self) -> None:
+                super().__init__()
+                interrupts.append(self)
+
+        try:
+            # dbt knows no other interrupt; its threads would go on.
+            with raise_interrupts_as(Interrupt):
+                results = run_dbt(
+                    arguments, project, settings.target, settings.warehouse, period, report
+                )
+        except Interrupt:
+            results = []
+        # Those that come while dbt loads its adapter are caught by a bare except there.
+        if interrupts:
+            raise DagsterExecutionInterruptedError
+        return results
+
     def issue(self, period: str, issued_at: datetime, render: Render) -> Issue:
         """Number and freeze the drafts of a billing period that can be rendered."""
         return warehouse_of(settings).issue(period, issued_at, render)
@@ -80,29 +111,6 @@ def dbt_project_dir() -> Path:
     """
     prepare_spark(settings)
     return link_dbt_project(DBT_PROJECT_DIR, settings.book_dir, settings.dbt_target_dir)
-
-
-class DbtCommand(DbtCliResource):
-    """The resource of dagster-dbt without an adapter of its own.
-
-    The adapter would only count rows, which is done here after dbt has ended; and what
-    interrupts the run while one is made is caught by a bare ``except`` there, so that a run
-    that was stopped would go on to issue.
-    """
-
-    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:
-        """None, as for a dbt that has no adapters."""
-
-
-def make_dbt_resource() -> DbtCommand:
-    """The dbt of this environment over the installation's project."""
-    project_dir = str(dbt_project_dir())
-    return DbtCommand(
-        project_dir=project_dir,
-        profiles_dir=project_dir,
-        dbt_executable=str(Path(sys.executable).with_name("meterhouse-dbt")),
-        global_config_flags=["--no-use-colors"],
-    )
 
 
 @dg.logger(config_schema=None, description="Feeds the progress line of the command.")
@@ -118,10 +126,7 @@ def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
 def resources() -> dg.Definitions:
     """What assets ask for by name."""
     return dg.Definitions(
-        resources={
-            "warehouse": WarehouseResource(lock_file=str(settings.writer_lock)),
-            "dbt": make_dbt_resource(),
-        },
+        resources={"warehouse": WarehouseResource(lock_file=str(settings.writer_lock))},
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},
         executor=dg.in_process_executor,
     )

@@ -135,3 +135,35 @@ def temporary_spark(
         yield
     finally:
         session.stop()
+
+
+@contextmanager
+def ended_spark() -> Iterator[None]:
+    """End the Spark that is started within, with its Java; one that was there goes on.
+
+    It would keep the catalogue of the warehouse locked, and what it knows of the files, for as
+    long as this process lives.
+    """
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    if _is_running():
+        yield
+        return
+    try:
+        yield
+    finally:
+        if _is_running():
+            SparkSession.builder.getOrCreate().stop()
+        gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
+        if gateway is not None:
+            gateway.shutdown()
+            # Java ends when nobody can write to it any more.
+            gateway.proc.stdin.close()
+            gateway.proc.wait()
+
+
+def _is_running() -> bool:
+    from pyspark import SparkContext
+
+    return SparkContext._active_spark_context is not None

@@ -109,6 +109,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     # The first leaves a half-made warehouse, the others an issue without documents or copy.
     kill_at(begin("bill"), "dbt build")
     outcomes["bill"] = finish(begin("bill"))
+    outcomes["bill again"] = finish(begin("bill"))
     for step in ("invoice documents", "published marts"):
         kill_at(begin("issue"), step)
     both = [begin("issue"), begin("issue")]
@@ -131,7 +132,8 @@ def test_every_command_succeeds_and_ends_with_its_table(life: Life) -> None:
     words = {
         "ingest": ["Loaded", "usage", "6"],
         "bill": ["Billing periods", "2026-01", "21.00 EUR", "Events by fate", "4 rated"],
-        "issue": ["Billing periods", "2026-01", "21.00 EUR"],
+        "bill again": ["Nothing has changed since the last build", "21.00 EUR", "4 rated"],
+        "issue": ["Nothing has changed", "Billing periods", "2026-01", "21.00 EUR"],
         "status": ["Drafts", "Issued", "Blocked checks", "Money", "21.00 EUR", "2 duplicate"],
     }
     for name, expected in words.items():

@@ -1,8 +1,11 @@
 """What Dagster loads: jobs, pools, groups, owners, and checks that stand before an issue."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dagster_project.lib.dagster_home import prepare_dagster_home
 from dagster_project.lib.first_period import note_period
 from dagster_project.lib.settings import Settings
 
@@ -182,10 +186,9 @@ def test_the_schedule_drafts_the_month_that_ended(definitions: "dg.Definitions")
 
 def test_dagster_validates_the_code_location_without_a_warning(tmp_path: Path) -> None:
     """A warning in the log today is an upgrade that fails tomorrow."""
-    home = tmp_path / "home"
-    home.mkdir()
+    variables = {"METERHOUSE_DATA_DIR": str(tmp_path / "data")}
+    home = prepare_dagster_home(Settings.from_environment(variables))
     root = Path(__file__).resolve().parents[2]
-    (home / "dagster.yaml").write_bytes((root / "dagster.yaml").read_bytes())
     run = subprocess.run(
         [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"],
         cwd=root,
@@ -211,15 +214,22 @@ def test_dagster_validates_the_code_location_without_a_warning(tmp_path: Path) -
     assert not warnings, output
 
 
-def test_nothing_catches_an_interrupt_while_dbt_is_started(
-    definitions: "dg.Definitions", monkeypatch: pytest.MonkeyPatch
+def test_an_interrupt_that_dbt_catches_stops_the_run(
+    definitions: "dg.Definitions",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A run that was stopped at that moment went on and issued."""
-    from dagster_project.defs.resources import make_dbt_resource
+    """A run that was stopped while dbt loaded its adapter went on and issued."""
+    from dagster._core.errors import DagsterExecutionInterruptedError
 
-    made: list[object] = []
-    monkeypatch.setattr(
-        "dbt.adapters.factory.register_adapter", lambda *arguments: made.append(arguments)
-    )
-    assert make_dbt_resource().cli(["--version"]).wait().is_successful()
-    assert not made
+    from dagster_project.defs import resources
+
+    def caught(*_arguments: object) -> list[object]:
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        return []
+
+    monkeypatch.setattr(resources, "run_dbt", caught)
+    warehouse = definitions.resources["warehouse"]
+    with pytest.raises(DagsterExecutionInterruptedError):
+        warehouse.run_dbt(["build"], "2026-01")

@@ -90,25 +90,3 @@ def test_all_ends_with_make_even_if_that_is_killed(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait(PATIENCE_SECONDS)
     wait_for(lambda: not any(map(is_running, processes)), "something lives on")
-
-
-DBT = """
-import os, threading, time
-from pathlib import Path
-from dagster_project.dbt_command import end_with_parent
-threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
-Path("{file}").write_text(str(os.getpid()))
-time.sleep(1000)
-"""
-
-
-def test_dbt_ends_with_the_run_that_started_it(tmp_path: Path) -> None:
-    """It would write the warehouse beside the next run, which has the dead one's lock."""
-    noted = tmp_path / "dbt"
-    command = ["sh", "-c", '"$@"; true', "sh", sys.executable, "-c", DBT.format(file=noted)]
-    process = subprocess.Popen(command)
-    wait_for(lambda: noted.exists() and noted.read_text(), "nothing was started")
-    assert is_running(int(noted.read_text()))
-    process.kill()
-    process.wait(PATIENCE_SECONDS)
-    wait_for(lambda: not is_running(int(noted.read_text())), "dbt lives on")

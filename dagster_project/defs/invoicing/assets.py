@@ -7,7 +7,6 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DbtCliResource
 
 from dagster_project.defs.partitions import billing_months, has_ended, one_run
 from dagster_project.defs.quality.verdict import UNREAD_FILES, verdict
@@ -18,8 +17,7 @@ from dagster_project.defs.resources import (
     WarehouseResource,
     settings,
 )
-from dagster_project.defs.warehouse.assets import DBT_TARGET, NO_UNIT_TESTS
-from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
+from dagster_project.defs.warehouse.assets import NO_UNIT_TESTS
 from dagster_project.lib.documents import (
     DocumentsOfIssue,
     letters_without_font,
@@ -76,7 +74,7 @@ _NAMED = 20
     pool=WAREHOUSE_POOL,
 )
 def issued_invoices(
-    context: dg.AssetExecutionContext, warehouse: WarehouseResource, dbt: DbtCliResource
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:
     """Number and freeze the drafts up to each billing month; nothing is ever issued twice.
 
@@ -93,7 +91,7 @@ def issued_invoices(
     if context.run.job_name != ISSUE_JOB and len(context.job_def.nodes) > 1:
         context.log.warning(NOT_ISSUED)
     else:
-        issued_now, left_out = _issue(context, warehouse, dbt, periods)
+        issued_now, left_out = _issue(context, warehouse, periods)
     with warehouse.get_connection() as connection:
         counts = [invoice_counts(connection, period) for period in periods]
         billed = _billed(connection, periods)
@@ -110,10 +108,7 @@ def issued_invoices(
 
 
 def _issue(
-    context: dg.AssetExecutionContext,
-    warehouse: WarehouseResource,
-    dbt: DbtCliResource,
-    periods: Sequence[str],
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, periods: Sequence[str]
 ) -> tuple[int, list[str]]:
     """How many were issued, and why others were not."""
     for period in periods:
@@ -137,8 +132,7 @@ def _issue(
             # What the bill before it has found settled stays so.
             selection = ["--select", "path:models/invoicing path:models/marts"]
             selection += ["--exclude", "inv_settled_periods"]
-            with environment({PERIOD_VARIABLE: period}):
-                dbt.cli(["build", *selection, *NO_UNIT_TESTS], target_path=DBT_TARGET).wait()
+            warehouse.run_dbt(["build", *selection, *NO_UNIT_TESTS], period)
     return total, left_out
 
 

@@ -1,12 +1,19 @@
 """The dbt project as assets, grouped by the stage each model belongs to."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import (
+    get_manifest_and_translator_from_dbt_assets,
+    get_updated_cli_invocation_params_for_context,
+)
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from dbt_common.invocation import get_invocation_id
 
 from dagster_project.defs.partitions import billing_months, one_run
 from dagster_project.defs.resources import (
@@ -14,10 +21,16 @@ from dagster_project.defs.resources import (
     WAREHOUSE_POOL,
     WarehouseResource,
     dbt_project_dir,
-    make_dbt_resource,
     settings,
 )
-from dagster_project.lib.dbt_run import PERIOD_VARIABLE, environment
+from dagster_project.lib.dbt_run import DbtRunError, environment, run_dbt
+from dagster_project.lib.kept_build import (
+    KeptBuild,
+    NodeResult,
+    build_key,
+    keep_build,
+    kept_build,
+)
 from dagster_project.lib.settings import DBT_PROJECT_DIR, PROJECT_ROOT
 from dagster_project.lib.warehouse import count_rows, table_names, writer_lock
 
@@ -76,7 +89,7 @@ def manifest_path() -> Path:
         inputs += settings.pricing_dir.glob("*.csv")
         newest = max((path.stat().st_mtime for path in inputs), default=0)
         if not manifest.exists() or manifest.stat().st_mtime < newest:
-            make_dbt_resource().cli(["parse", "--quiet"], target_path=DBT_TARGET).wait()
+            run_dbt(["parse"], dbt_project_dir(), settings.target, settings.warehouse, "")
             manifest.touch()
     return manifest
 
@@ -89,43 +102,96 @@ def manifest_path() -> Path:
     backfill_policy=one_run,
 )
 def dbt_build(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[Any]:
     """Build and test every model, stage by stage; a failed test stops what is below it."""
-    # Anew for each run: the price book may have been edited since this process was started.
-    dbt_project_dir()
-    with environment({PERIOD_VARIABLE: max(context.partition_keys)}):
-        invocation = dbt.cli(
-            ["build", *NO_UNIT_TESTS], context=context, target_path=DBT_TARGET
-        )
-    results = []
-    failure: Exception | None = None
-    try:
-        for result in invocation.stream():
-            results.append(result)
-            # Dagster keeps each line in a transaction of its own.
-            if len(results) % 10 == 0:
-                context.log.info(f"dbt: {len(results)} models and tests done.")
-    except Exception as error:
-        failure = error
+    manifest, translator, _project = get_manifest_and_translator_from_dbt_assets(
+        [context.assets_def]
+    )
+    period = max(context.partition_keys)
+    kept_file = settings.dbt_target_dir / "kept_build.json"
+    failure: DbtRunError | None = None
+    kept: KeptBuild | None = None
+    with warehouse.get_connection() as connection:
+        key = build_key(settings, dbt_project_dir(), period, connection)
+        if not context.is_subset:
+            kept = kept_build(kept_file, key, connection)
+    if kept is not None:
+        context.log.info("Nothing has changed since the last build, which stands.")
+        results = kept.results
+    else:
+        results, failure = _build(context, manifest, translator, warehouse, period)
+    # For the log of the step; dbt would format its own line by line, also where nobody reads.
+    sys.stdout.writelines(
+        f"{result.resource_type} {result.name}: {result.status}, {result.seconds:.2f} s"
+        f" {result.message or ''}\n"
+        for result in results
+    )
     # Rows are counted once dbt has ended: while it writes, nobody else can open the file.
     with warehouse.get_connection() as connection:
         row_counts = count_all_rows(connection)
+        if kept is None and failure is None and not context.is_subset:
+            keep_build(kept_file, key, context.run.run_id, results, connection)
     for result in results:
-        name = _asset_name(context, result)
-        if name in row_counts:
-            yield result.with_metadata(
-                {**(result.metadata or {}), "dagster/row_count": row_counts[name]}
-            )
-        else:
-            yield result
+        for event in _as_event(result).to_default_asset_events(manifest, translator, context):
+            name = _asset_name(context, event)
+            metadata = dict(event.metadata or {})
+            if name in row_counts:
+                metadata["dagster/row_count"] = row_counts[name]
+            if kept is not None:
+                metadata["unchanged_since_run"] = kept.run_id
+            yield event.with_metadata(metadata)
     if failure is not None:
         raise failure
 
 
-def _asset_name(context: dg.AssetExecutionContext, result: Any) -> str | None:
-    if isinstance(result, dg.Output):
-        return context.asset_key_for_output(result.output_name).path[-1]
+def _build(
+    context: dg.AssetExecutionContext,
+    manifest: Mapping[str, Any],
+    translator: DagsterDbtTranslator,
+    warehouse: WarehouseResource,
+    period: str,
+) -> tuple[list[NodeResult], DbtRunError | None]:
+    """Run dbt over what was chosen: what it says of each node, and what failed."""
+    chosen = get_updated_cli_invocation_params_for_context(context, manifest, translator)
+    variables = {}
+    if chosen.indirect_selection:
+        variables["DBT_INDIRECT_SELECTION"] = chosen.indirect_selection
+
+    def report(count: int) -> None:
+        if count % 50 == 0:
+            context.log.info(f"dbt: {count} models and tests done.")
+
+    failure: DbtRunError | None = None
+    command = ["build", *NO_UNIT_TESTS, *chosen.selection_args]
+    with environment(variables):
+        try:
+            results = warehouse.run_dbt(command, period, report)
+        except DbtRunError as error:
+            results, failure = error.results, error
+    return [NodeResult.of(result) for result in results], failure
+
+
+def _as_event(result: NodeResult) -> DbtCoreCliEventMessage:
+    """The result of a node as dagster-dbt would have read it from the log of a command."""
+    node = {
+        "unique_id": result.unique_id,
+        "node_status": result.status,
+        "node_started_at": result.started_at,
+        "node_finished_at": result.finished_at,
+    }
+    return DbtCoreCliEventMessage(
+        {
+            "info": {"name": "LogTestResult", "invocation_id": get_invocation_id()},
+            "data": {"node_info": node, "num_failures": result.failures},
+        },
+        {},
+    )
+
+
+def _asset_name(context: dg.AssetExecutionContext, event: Any) -> str | None:
+    if isinstance(event, dg.Output):
+        return context.asset_key_for_output(event.output_name).path[-1]
     return None
 
 
