@@ -3,14 +3,19 @@
 Great Expectations takes seconds to import, so it is imported where it is used.
 """
 
+import hashlib
+import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dagster_project.defs.quality.data_docs import finish_site
 from dagster_project.lib.usage_frames import UsageFrames
+
+_RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,13 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
         frames: The usage of the period.
         period: Billing period, ``YYYY-MM``.
         site: Folder of the static site, replaced.
-    Returns: The result of each suite by name; a suite without rows has nothing to fail.
+    Returns: The result of each suite by name; a suite without rows has nothing to fail. Frames
+        that are those of the site as it stands have its results.
     """
+    digest = _digest(frames)
+    kept = _kept_results(site, digest)
+    if kept is not None:
+        return kept
     # The main module of a run that Dagster launches has no file. pyspark takes that for a run
     # of its doctests and ends the process when Great Expectations looks for it.
     if not hasattr(sys.modules["__main__"], "__file__"):
@@ -109,7 +119,33 @@ def run_suites(frames: UsageFrames, period: str, site: Path) -> dict[str, SuiteR
         results[name] = SuiteResult(name, len(outcome.results), failures)
     context.build_data_docs()
     finish_site(site, {name: len(result.failures) for name, result in results.items()})
+    kept_results = {name: asdict(result) for name, result in results.items()}
+    (site / _RESULTS).write_text(
+        json.dumps({"digest": digest, "results": kept_results}), "utf-8"
+    )
     return results
+
+
+def _digest(frames: UsageFrames) -> str:
+    """Of what is looked at and of the expectations, which are in this file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest.update(version("great-expectations").encode())
+    for field in fields(frames):
+        content = getattr(frames, field.name)
+        text = json.dumps(content) if isinstance(content, list) else content.to_csv()
+        digest.update(f"{field.name}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def _kept_results(site: Path, digest: str) -> dict[str, SuiteResult] | None:
+    """The results of the site, if it was made of the same."""
+    try:
+        kept = json.loads((site / _RESULTS).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    if kept["digest"] != digest:
+        return None
+    return {name: SuiteResult(**result) for name, result in kept["results"].items()}
 
 
 def _site_config(site: Path) -> Any:

@@ -24,6 +24,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from dagster_project.lib.documents.exact_form import write_csv, write_json
 from dagster_project.lib.documents.formatting import choose_language, read_labels
+from dagster_project.lib.documents.kept_drafts import KeptDrafts
 from dagster_project.lib.documents.period_index import build_index
 from dagster_project.lib.documents.records import (
     INVOICES,
@@ -145,6 +146,7 @@ def render_period(
     reasons = _render(connection, jobs, renderer, INVOICES, report)
     renderer.write_index(staging, build_index(connection, period, listed, reasons))
     put_in_place(staging, folder)
+    renderer.drafts.remember(folder)
     finish(
         folder,
         (
@@ -347,6 +349,7 @@ class _Renderer:
         fonts = templates / "fonts"
         self._font_paths = [fonts] if fonts.is_dir() else []
         self._compilers = local()
+        self.drafts = KeptDrafts(templates)
 
     def try_to_write(
         self, job: _Job, invoice: Invoice, lines: Callable[[], Iterable[InvoiceLine]]
@@ -391,7 +394,7 @@ class _Renderer:
             if suffix == ".html":
                 path.write_text(self._invoice.render(invoice=view), encoding="utf-8")
             elif suffix == ".pdf":
-                path.write_bytes(self._pdf(invoice, view, attachment))
+                self._write_pdf(path, invoice, view, attachment)
             elif suffix == ".json":
                 with path.open("w", encoding="utf-8") as file:
                     write_json(file, invoice, lines())
@@ -405,23 +408,30 @@ class _Renderer:
         with (staging / "index.html").open("wb") as file:
             stream.dump(file, encoding="utf-8")
 
-    def _pdf(self, invoice: Invoice, view: dict[str, Any], attachment: Path) -> bytes:
+    def _write_pdf(
+        self, path: Path, invoice: Invoice, view: dict[str, Any], attachment: Path
+    ) -> None:
+        # The clock would make two renderings of one invoice differ.
+        instant: datetime = invoice.row.issued_at or invoice.row.period_to
+        timestamp = int(instant.replace(tzinfo=UTC).timestamp())
+        inputs = {"invoice": json.dumps(make_breakable(view), ensure_ascii=False)}
+        if invoice.is_long and view["summary"]["is_attached"]:
+            inputs["lines"] = attachment.read_text(encoding="utf-8")
+        if invoice.row.invoice_status != "issued" and self.drafts.place(
+            path, f"{timestamp} {json.dumps(inputs)}"
+        ):
+            return
+        path.write_bytes(self._pdf(inputs, timestamp))
+        self.drafts.note(path)
+
+    def _pdf(self, inputs: dict[str, str], timestamp: int) -> bytes:
         compiler = getattr(self._compilers, "compiler", None)
         if compiler is None:
             compiler = typst.Compiler(
                 self._typst_source, font_paths=self._font_paths, ignore_system_fonts=True
             )
             self._compilers.compiler = compiler
-        # The clock would make two renderings of one invoice differ.
-        instant: datetime = invoice.row.issued_at or invoice.row.period_to
-        inputs = {"invoice": json.dumps(make_breakable(view), ensure_ascii=False)}
-        if invoice.is_long and view["summary"]["is_attached"]:
-            inputs["lines"] = attachment.read_text(encoding="utf-8")
-        pdf = compiler.compile(
-            format="pdf",
-            sys_inputs=inputs,
-            timestamp=int(instant.replace(tzinfo=UTC).timestamp()),
-        )
+        pdf = compiler.compile(format="pdf", sys_inputs=inputs, timestamp=timestamp)
         if not isinstance(pdf, bytes):
             raise TypeError("A PDF is one document, not a page each.")
         return pdf
