@@ -48,7 +48,7 @@ console = Console(file=sys.stdout)
 def cli(verbose: bool) -> None:
     """From raw usage files to issued invoices.
 
-    Directories and prices are set by METERHOUSE_* variables; the README lists them.
+    Directories and prices are set by METERHOUSE_* variables; docs/running.md lists them.
     """
     if not verbose:
         warnings.filterwarnings("ignore")
