@@ -82,10 +82,10 @@ Row = Mapping[str, Any]
 
 @dataclass
 class Scenario:
-    """Everything that lands, and the price book it is rated by; rows in contract columns.
+    """Everything that lands, and the price book it is rated by.
 
-    The methods add a row and fill in what is not stated. ``events`` are lines of JSON by
-    file.
+    Rows are in the columns of docs/input_format.md. The methods add a row and fill in what is
+    not stated. ``events`` are lines of JSON by file.
     """
 
     meters: list[Row] = field(default_factory=list)

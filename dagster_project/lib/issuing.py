@@ -53,7 +53,8 @@ def issue_period(
     Returns: What was issued and what was not.
     Raises: duckdb.Error if a draft cannot be copied, or what ``render`` raises; nothing is
         issued then.
-    Source: CONTRACT, billing rule 9; DECISIONS, "Nothing is numbered that cannot be rendered".
+    Source: docs/billing_rules.md, rule 9; docs/engineering_decisions.md, "Nothing is numbered
+    that cannot be rendered".
     """
     left_out: dict[str, str] = {}
     connection.execute("begin transaction")

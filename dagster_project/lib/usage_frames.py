@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Silence is an outage when each day, or hour, of the week before had this many events: with
-# fewer, silence is something that customers do. Source: DECISIONS.md, "Silence is an outage".
+# fewer, silence is something that customers do.
+# Source: docs/billing_decisions.md, "Silence is an outage".
 USUAL_EVENTS = 20
 _TRAILING_DAYS = 7
 # A day is absurd beyond this many times the greatest day of the four weeks before.

@@ -20,7 +20,7 @@ import pytest
 from tests.harness import REPOSITORY, Installation, Scenario, write_csv
 
 BILLS = REPOSITORY.parent / "shared" / "data" / "cloud-bills"
-# CONTRACT 2: a number of more places is rejected, never rounded.
+# docs/input_format.md: a number of more places is rejected, never rounded.
 HELD_PLACES = 12
 RATED = """
     select customer_id, json_extract_string(dimension_values, 'row') as row, exact_amount

@@ -1,4 +1,4 @@
-"""The worked examples of DECISIONS.md that are no bill of their own in test_golden_bills.
+"""The worked examples of docs/billing_decisions.md that are no bill of test_golden_bills.
 
 Every example is one customer, or a few, with a plan of its own; all are billed by one build.
 """

@@ -26,12 +26,14 @@ HANDLERS = prices.HANDLERS | agreements.HANDLERS | aggregations.HANDLERS
 LAST_PERIOD = "2026-04"
 # The first build runs every test; the later ones would say nothing new and take as long.
 
-PACKAGES = "CONTRACT 5.4: packages are rounded up, never down or half up"
-EXACT = "CONTRACT 2: a number of more than 12 places is rejected, never rounded"
-BOUNDS = "CONTRACT 5.1: a period is half-open, its bounds are not widened to whole windows"
-AVERAGE = "CONTRACT 4: avg is not among the aggregations"
-# What other systems do otherwise on purpose, and the rule that decides; the rest has to agree.
-CHARGES = "CONTRACT 5.6: the parts of a charge are added up and rounded once, not one by one"
+PACKAGES = "Rule 4: packages are rounded up, never down or half up"
+EXACT = "Numbers: a number of more than 12 places is rejected, never rounded"
+BOUNDS = "Rule 1: a period is half-open, its bounds are not widened to whole windows"
+AVERAGE = "Meters: avg is not among the aggregations"
+# What other systems do otherwise on purpose, and what decides; the rest has to agree. Rules
+# are of docs/billing_rules.md, numbers and meters of docs/input_format.md, commitments of
+# docs/billing_decisions.md.
+CHARGES = "Rule 6: the parts of a charge are added up and rounded once, not one by one"
 DIFFERING = {
     **{f"flexprice-line-then-sum-{n:03}": CHARGES for n in (1, 2, 4, 6, 7, 8, 9, 10)},
     "flexprice-package-010": PACKAGES,
@@ -39,20 +41,20 @@ DIFFERING = {
     "openmeter-unit-conversion-003": PACKAGES,
     "openmeter-unit-conversion-004": PACKAGES,
     "openmeter-unit-conversion-005": PACKAGES,
-    "openmeter-per-unit-004": "CONTRACT 5.7: a minimum is for the period, not a part of it",
-    "openmeter-per-unit-008": "CONTRACT 5.8: the maximum comes before percentage discounts",
-    "openmeter-flat-005": "CONTRACT 5.7: days that are active are owed, and there are none",
+    "openmeter-per-unit-004": "Rule 7: a minimum is for the period, not a part of it",
+    "openmeter-per-unit-008": "Rule 8: the maximum comes before percentage discounts",
+    "openmeter-flat-005": "Rule 7: days that are active are owed, and there are none",
     "openmeter-max-spend-overage-004": (
-        "CONTRACT 5.7: the maximum holds for the period; no earlier bill exceeds it"
+        "Rule 7: the maximum holds for the period; no earlier bill exceeds it"
     ),
-    "flexprice-flat-010": "CONTRACT 5.7: proration counts days; a second of a day is a day",
+    "flexprice-flat-010": "Rule 7: proration counts days; a second of a day is a day",
     "flexprice-window-commitment-003": (
-        "DECISIONS, Commitments: per billing period or term, always trued up; not per hour"
+        "Commitments: per billing period or term, always trued up; not per hour"
     ),
     "flexprice-cumulative-commitment-004": (
-        "DECISIONS, Commitments: usage keeps its price, a line adds the rest (the sum agrees)"
+        "Commitments: usage keeps its price, a line adds the rest (the sum agrees)"
     ),
-    "flexprice-credit-cap-005": "CONTRACT 5.9: a difference is billed in both directions",
+    "flexprice-credit-cap-005": "Rule 9: a difference is billed in both directions",
     "openmeter-sum-001": EXACT,
     "openmeter-min-001": EXACT,
     "openmeter-latest-001": EXACT,

@@ -1,4 +1,4 @@
-"""A price book by the letter of the contract, which has no seller."""
+"""A price book of the least that docs/input_format.md asks for, which is no seller."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def text(value: Decimal | date | None) -> str:
 
 
 def version_columns(version: Version) -> dict[str, Any]:
-    """A price version in the columns of the contract, and its tiers."""
+    """A price version in the columns of the price book, and its tiers."""
     columns: dict[str, Any] = {
         "valid_from": text(version.starts_on),
         "valid_to": text(version.ends_on),

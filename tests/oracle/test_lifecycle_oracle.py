@@ -393,7 +393,7 @@ def write_price(
     price: Price,
     subscription: str = "",
 ) -> None:
-    """State a version in the columns of the contract."""
+    """State a version in the columns of the price book."""
     columns: dict[str, str] = {"subscription_id": subscription}
     if charge.meter:
         columns |= {"meter_code": charge.meter, "dimension_filter": scope}

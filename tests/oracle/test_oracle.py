@@ -174,7 +174,7 @@ def customers(draw: st.DrawFn) -> Customer:
 
 
 def write_customer(world: Scenario, name: str, customer: Customer, parent: str = "") -> None:
-    """State the customer in the rows of the contract."""
+    """State the customer in the rows of the accounts files."""
     world.plan(name, customer.currency)
     world.customer(
         name,

@@ -1,4 +1,4 @@
-"""A price book by the letter of the contract is completed with what models read besides."""
+"""A price book of the least that is asked for is completed with what models read besides."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ def test_the_shipped_price_book_is_sound() -> None:
     assert [str(defect) for defect in check_price_book(SHIPPED)] == []
 
 
-def test_the_shipped_price_book_has_the_columns_of_the_contract_in_order() -> None:
+def test_the_shipped_price_book_has_the_columns_that_it_must_have_in_order() -> None:
     """Tools that write price books by position would fill the wrong columns."""
     for file, columns in COLUMNS.items():
         if file in OPTIONAL_FILES and not (SHIPPED / file).exists():
@@ -299,8 +299,8 @@ def test_a_missing_file_or_column_is_found(tmp_path: Path, file: str) -> None:
     assert [(d.file, d.row) for d in check_price_book(tmp_path)] == [(file, 1)]
 
 
-def test_a_price_book_may_lack_what_the_contract_does_not_know(tmp_path: Path) -> None:
-    """A book written by the contract's letter has no seller, discounts or commitments."""
+def test_a_price_book_may_lack_what_is_optional(tmp_path: Path) -> None:
+    """The least that docs/input_format.md asks for has no seller, discounts or commitments."""
     book = {file: text for file, text in SOUND.items() if file not in OPTIONAL_FILES}
     write_book(tmp_path, book)
     assert check_price_book(tmp_path) == []

@@ -10,8 +10,8 @@ import duckdb
 from dagster_project.lib.misspelling import meant_name
 from dagster_project.lib.sql_text import identifier, quoted
 
-# Per kind: the contract's columns, and whether the header must have them. A column whose
-# absence would change who is billed, or in which month, is required.
+# Per kind: the columns of docs/input_format.md, and whether the header must have them. A
+# column whose absence would change who is billed, or in which month, is required.
 ACCOUNT_COLUMNS: dict[str, dict[str, bool]] = {
     "customers": {
         "customer_id": True,

@@ -91,7 +91,7 @@ def examine_price_book(folder: Path) -> Findings:
     """Name everything that makes a price book unsafe to rate with, and what looks unmeant.
 
     Args:
-        folder: Holds the CSV files of the contract.
+        folder: Holds the CSV files of docs/input_format.md.
     Returns: Defects, none when the book is sound, and warnings, which refuse nothing. Rules
         that compare files are checked only once every file and column is there.
     """

@@ -60,7 +60,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "exchange_rates.csv": ("from_currency", "to_currency", "rate_date", "rate"),
     "sources.csv": (),
 }  # fmt: skip
-# Ours, not the contract's: a price book written by its letter has neither. What is left out is
+# A price book of the least that docs/input_format.md asks for has neither. What is left out is
 # empty in the warehouse (lib/dbt_project.py).
 OPTIONAL_FILES = frozenset(
     {
