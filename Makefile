@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install spark demo test lint bench ui clean
+.PHONY: install spark demo test lint docs bench ui clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -49,6 +49,10 @@ lint: $(INSTALLED) $(TOOLS_INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(TOOLS)/bin/sqlfluff lint dbt/models dbt/tests
+
+# The data dictionary; a test says when it is not as the yml has it.
+docs: $(INSTALLED)
+	$(BIN)/python -m dagster_project.lib.data_dictionary
 
 bench: $(SPARK_INSTALLED)
 	$(BIN)/python -m tests.benchmarks
