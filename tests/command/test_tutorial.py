@@ -44,7 +44,7 @@ def run_in_one_shell(steps: list[Step], folder: Path) -> list[list[str]]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("METERHOUSE_", "DAGSTER_", "DBT_", "COLUMNS"))
+        if not name.startswith(("METERHOUSE_", "DAGSTER_", "DBT_", "COLUMNS", "FORCE_COLOR"))
     }
     outcome = subprocess.run(
         ["bash", "-e", "-c", script],

@@ -36,13 +36,16 @@ def world() -> Scenario:
     world = Scenario()
     world.meter("used", "use")
     world.plan("plan")
-    usage = {"meter_code": "used"}
-    world.price(
-        "plan", "per_unit", price_id="price-1", unit_price="1", valid_to=SWITCH, **usage
-    )
-    world.price(
-        "plan", "per_unit", price_id="price-2", unit_price="2", valid_from=SWITCH, **usage
-    )
+    for price_id, unit_price, bound in (
+        ("price-1", "1", "valid_to"),
+        ("price-2", "2", "valid_from"),
+    ):
+        columns: dict[str, Any] = {
+            "price_id": price_id,
+            "unit_price": unit_price,
+            bound: SWITCH,
+        }
+        world.price("plan", "per_unit", meter_code="used", **columns)
     world.customer("one", timezone="Europe/Berlin")
     world.subscription("one", plan_code="plan", started_at="2026-01-10", ended_at="")
     for at, quantity in (
@@ -103,7 +106,9 @@ class Life:
 def life(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Life:
     """February is billed, January issued, and a unit of January lands late."""
     folder = tmp_path_factory.mktemp("docs")
-    installation = build(folder, world(), dbt_folder=dbt_folder, period="2026-02")
+    installation = build(
+        folder, world(), dbt_folder=dbt_folder, period="2026-02", tested=False
+    )
     tables = [
         [{name: as_printed(value) for name, value in row.items()} for row in rows]
         for rows in map(installation.rows, QUERIES)
