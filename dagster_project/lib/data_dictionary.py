@@ -122,8 +122,8 @@ def _table(node: Mapping[str, Any], blocks: Mapping[str, str], is_price_table: b
 
 
 def _key(node: Mapping[str, Any]) -> list[str]:
-    tests = (test.get("sound_rows") for test in node.get("data_tests", []))
-    return next((test["arguments"].get("key", []) for test in tests if test), [])
+    rows = node.get("config", {}).get("meta", {}).get("rows", {})
+    return list(rows.get("key", []))
 
 
 def resolved(description: str, blocks: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@
         {% if before is not none %}drop {{ before.type }} {{ before }};{% endif %}
         {{ create_table_as(false, table, compiled_code) }}
     {% endcall %}
+    {% do check_rows() %}
     {% do adapter.commit() %}
     {{ return({'relations': [table]}) }}
 {% endmaterialization %}

@@ -25,7 +25,6 @@ PREFIXES = {
     "marts": ("fct_", "dim_"),
 }
 WITH_CONTRACT = ("rating", "invoicing", "marts")
-KEY_TEST = "sound_rows"
 # Binary floating point loses cents, a clock or chance makes a bill that cannot be made again.
 FORBIDDEN = re.compile(
     r"\b(float|float4|float8|double|real|now\s*\(|current_\w+|today\s*\(|getdate\s*\("
@@ -111,16 +110,23 @@ def test_every_model_has_properties_of_its_own_beside_it(models: list[Any]) -> N
     assert wrong == []
 
 
-def test_every_model_has_a_key_test(manifest: Any, models: list[Any]) -> None:
+def test_every_model_promises_a_key(models: list[Any]) -> None:
     """Without it a join could bill a line twice."""
-    keyed = {
-        test.attached_node
-        for test in manifest.nodes.values()
-        if test.resource_type == "test"
-        and getattr(getattr(test, "test_metadata", None), "name", None) == KEY_TEST
-        and test.test_metadata.kwargs.get("key")
-    }
-    assert [node.name for node in models if node.unique_id not in keyed] == []
+    assert [node.name for node in models if not node.config.meta["rows"].get("key")] == []
+
+
+def test_what_is_promised_of_rows_names_columns(manifest: Any) -> None:
+    """A misspelt promise would be asked of nothing, or not at all."""
+    wrong = []
+    for node in manifest.nodes.values():
+        rules = dict(node.config.meta.get("rows") or {})
+        named = {*rules.pop("key", []), *rules.pop("filled", []), *rules.pop("values", {})}
+        spans = rules.pop("spans", None)
+        if spans:
+            named |= {*spans["of"], spans["from"], spans["to"]}
+        rules.pop("where", None)
+        wrong += [f"{node.name}: {name}" for name in [*rules, *(named - set(node.columns))]]
+    assert wrong == []
 
 
 def test_every_model_and_column_is_described(models: list[Any]) -> None:

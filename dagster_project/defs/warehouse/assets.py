@@ -1,17 +1,16 @@
 """The dbt project as assets, grouped by the stage each model belongs to."""
 
+import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
-from dagster_dbt.asset_utils import (
-    get_manifest_and_translator_from_dbt_assets,
-    get_updated_cli_invocation_params_for_context,
-)
+from dagster_dbt import DagsterDbtTranslator, DbtProject
+from dagster_dbt.asset_utils import build_dbt_specs
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dbt_common.invocation import get_invocation_id
 
@@ -23,7 +22,7 @@ from dagster_project.defs.resources import (
     dbt_project_dir,
     settings,
 )
-from dagster_project.lib.dbt_run import DbtRunError, environment, run_dbt
+from dagster_project.lib.dbt_run import DbtRunError, run_dbt
 from dagster_project.lib.kept_build import (
     KeptBuild,
     NodeResult,
@@ -94,10 +93,48 @@ def manifest_path() -> Path:
     return manifest
 
 
-@dbt_assets(
-    manifest=manifest_path(),
-    dagster_dbt_translator=StageTranslator(),
+MANIFEST: Mapping[str, Any] = json.loads(manifest_path().read_text("utf-8"))
+TRANSLATOR = StageTranslator()
+ROWS_CHECK = "rows_are_sound"
+_UNSOUND = re.compile(r"The rows of \S+ are not sound: (.*)")
+
+
+def _what_dbt_makes() -> dict[str, Any]:
+    """Every model and seed, its tests, and a check of what it promises of its rows.
+
+    Handed to the decorator; of lists in the module Dagster would make assets once more.
+    """
+    specs, tests = build_dbt_specs(
+        translator=TRANSLATOR,
+        manifest=MANIFEST,
+        select="fqn:*",
+        exclude="",
+        selector="",
+        io_manager_key=None,
+        project=None,
+    )
+    promising = {
+        node["name"]
+        for node in MANIFEST["nodes"].values()
+        if node["config"].get("meta", {}).get("rows")
+    }
+    row_checks = [
+        dg.AssetCheckSpec(
+            ROWS_CHECK,
+            asset=spec.key,
+            description="Each key once, nothing missing, known codes only (macros/rows.sql).",
+            partitions_def=billing_months,
+        )
+        for spec in specs
+        if spec.key.path[-1] in promising
+    ]
+    return {"specs": specs, "check_specs": [*tests, *row_checks]}
+
+
+@dg.multi_asset(
+    **_what_dbt_makes(),
     name="dbt_build",
+    can_subset=True,
     pool=WAREHOUSE_POOL,
     backfill_policy=one_run,
 )
@@ -105,9 +142,6 @@ def dbt_build(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[Any]:
     """Build and test every model, stage by stage; a failed test stops what is below it."""
-    manifest, translator, _project = get_manifest_and_translator_from_dbt_assets(
-        [context.assets_def]
-    )
     period = max(context.partition_keys)
     kept_file = settings.dbt_target_dir / "kept_build.json"
     failure: DbtRunError | None = None
@@ -120,7 +154,7 @@ def dbt_build(
         context.log.info("Nothing has changed since the last build, which stands.")
         results = kept.results
     else:
-        results, failure = _build(context, manifest, translator, warehouse, period)
+        results, failure = _build(context, warehouse, period)
     # For the log of the step; dbt would format its own line by line, also where nobody reads.
     sys.stdout.writelines(
         f"{result.resource_type} {result.name}: {result.status}, {result.seconds:.2f} s"
@@ -132,47 +166,62 @@ def dbt_build(
         row_counts = count_all_rows(connection)
         if kept is None and failure is None and not context.is_subset:
             keep_build(kept_file, key, context.run.run_id, results, connection)
-    for result in results:
-        for event in _as_event(result).to_default_asset_events(manifest, translator, context):
-            name = _asset_name(context, event)
-            metadata = dict(event.metadata or {})
-            if name in row_counts:
-                metadata["dagster/row_count"] = row_counts[name]
-            if kept is not None:
-                metadata["unchanged_since_run"] = kept.run_id
-            yield event.with_metadata(metadata)
+    since = {} if kept is None else {"unchanged_since_run": kept.run_id}
+    for event in _events(context, results):
+        name = _asset_name(context, event)
+        count = {"dagster/row_count": row_counts[name]} if name in row_counts else {}
+        yield event.with_metadata({**(event.metadata or {}), **count, **since})
     if failure is not None:
         raise failure
 
 
 def _build(
-    context: dg.AssetExecutionContext,
-    manifest: Mapping[str, Any],
-    translator: DagsterDbtTranslator,
-    warehouse: WarehouseResource,
-    period: str,
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, period: str
 ) -> tuple[list[NodeResult], DbtRunError | None]:
     """Run dbt over what was chosen: what it says of each node, and what failed."""
-    chosen = get_updated_cli_invocation_params_for_context(context, manifest, translator)
-    variables = {}
-    if chosen.indirect_selection:
-        variables["DBT_INDIRECT_SELECTION"] = chosen.indirect_selection
 
     def report(count: int) -> None:
         if count % 50 == 0:
             context.log.info(f"dbt: {count} models and tests done.")
 
+    command = ["build", *NO_UNIT_TESTS]
+    if context.is_subset:
+        checks = context.selected_asset_check_keys
+        # What is promised of rows is asked where they are made.
+        chosen = {key.path[-1] for key in context.selected_asset_keys}
+        chosen |= {key.asset_key.path[-1] for key in checks if key.name == ROWS_CHECK}
+        chosen |= {key.name for key in checks if key.name != ROWS_CHECK}
+        command += ["--select", " ".join(sorted(chosen)), "--indirect-selection", "empty"]
     failure: DbtRunError | None = None
-    command = ["build", *NO_UNIT_TESTS, *chosen.selection_args]
-    with environment(variables):
-        try:
-            results = warehouse.run_dbt(command, period, report)
-        except DbtRunError as error:
-            results, failure = error.results, error
+    try:
+        results = warehouse.run_dbt(command, period, report)
+    except DbtRunError as error:
+        results, failure = error.results, error
     return [NodeResult.of(result) for result in results], failure
 
 
-def _as_event(result: NodeResult) -> DbtCoreCliEventMessage:
+def _events(context: dg.AssetExecutionContext, results: Iterable[NodeResult]) -> Iterator[Any]:
+    """What Dagster shows of the nodes that were chosen."""
+    for result in results:
+        asset = dg.AssetKey(result.name)
+        message = _as_message(result)
+        if result.resource_type == "test" or asset in context.selected_asset_keys:
+            yield from message.to_default_asset_events(MANIFEST, TRANSLATOR, context)
+        unsound = _UNSOUND.search(" ".join((result.message or "").split()))
+        is_made = unsound is not None or result.status == "success"
+        if (
+            is_made
+            and dg.AssetCheckKey(asset, ROWS_CHECK) in context.selected_asset_check_keys
+        ):
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=ROWS_CHECK,
+                passed=unsound is None,
+                description=unsound[1] if unsound else None,
+            )
+
+
+def _as_message(result: NodeResult) -> DbtCoreCliEventMessage:
     """The result of a node as dagster-dbt would have read it from the log of a command."""
     node = {
         "unique_id": result.unique_id,

@@ -1,6 +1,6 @@
 """PDFs of drafts that are made of the same as the last time, and are not made again.
 
-What belongs here: what a PDF in place was made of, beside the drafts of its period.
+What belongs here: what the PDFs in place were made of.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-_MADE_OF = ".drafts.json"
+# Beside the folders of the periods, which hold what people read.
+_MADE_OF = ".drafts"
 
 
 class KeptDrafts:
@@ -61,16 +62,22 @@ class KeptDrafts:
 
     def remember(self, folder: Path) -> None:
         """Write down of what the drafts of a period are made, once they are in place."""
+        file = _file(folder)
         made = self._made.get(folder)
         if made:
-            (folder / _MADE_OF).write_text(json.dumps(made), "utf-8")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(made), "utf-8")
         else:
-            (folder / _MADE_OF).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+
+
+def _file(folder: Path) -> Path:
+    return folder.parent / _MADE_OF / f"{folder.name}.json"
 
 
 def _read(folder: Path) -> dict[str, tuple[str, str]]:
     try:
-        found = json.loads((folder / _MADE_OF).read_text("utf-8"))
+        found = json.loads(_file(folder).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return {name: (made_of, file) for name, (made_of, file) in found.items()}
