@@ -581,6 +581,21 @@ def test_broken_csv_rows_are_rejected_with_their_text(warehouse: Warehouse) -> N
     ]
 
 
+@pytest.mark.parametrize("broken", ["2", "23", "12", "45", "234", "124", "12345", "6", "56"])
+def test_every_row_beside_broken_ones_has_its_own_position(
+    warehouse: Warehouse, broken: str
+) -> None:
+    """A good row after two broken ones had the place of the second, and was a repeated key."""
+    rows = ["short\n" if str(i) in broken else csv_row(str(i)) for i in range(1, 7)]
+    warehouse.write("usage/a.csv", CSV_HEADER + "".join(rows))
+    warehouse.ingest()
+    assert warehouse.rejected() == [(int(i), "malformed") for i in broken]
+    assert warehouse.rows(
+        "select event_id from raw.usage_events where event_id <> position::varchar"
+    ) == []
+    assert warehouse.ids() == [i for i in "123456" if i not in broken]
+
+
 def test_a_load_leaves_nothing_behind_in_its_connection(warehouse: Warehouse) -> None:
     rows = csv_row("1") + "2,short\n" + csv_row("3")
     for name in ("a", "b"):

@@ -320,8 +320,9 @@ def insert_staged(load: Load, table: StagedTable) -> None:
         # The reader left out broken rows: number the good ones around them.
         position = f"({position}) + coalesce(reject_number, 0)"
         shift = (
-            f" asof left join (select reject_number, position - reject_number + 1 as before"
-            f" from temp.{rejects}) as rejects"
+            " asof left join (select position - reject_number + 1 as before,"
+            f" max(reject_number) as reject_number from temp.{rejects} group by before)"
+            " as rejects"
             " on staged.rowid - first_row + 1 >= rejects.before"
         )
         execute(
