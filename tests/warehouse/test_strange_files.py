@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.lib.ingest import new_files
+from dagster_project.lib.landing_cursor import list_landing
 from tests.warehouse.test_ingest import CSV_HEADER, Warehouse, csv_row, event
 
 CUSTOMERS = "customer_id,customer_name,country_code,currency_code,timezone\n"
@@ -634,6 +635,23 @@ def test_what_is_no_file_is_named_and_not_waited_for(
     assert warehouse.ids() == ["a"]
 
 
+def test_a_folder_too_deep_to_be_listed_stops_nothing(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path has at most 4,096 bytes; the file far down in it failed every load."""
+    warehouse.write("usage/a.ndjson", event("a"))
+    monkeypatch.chdir(warehouse.landing / "usage")
+    for _ in range(50):
+        os.mkdir("f" * 100)
+        os.chdir("f" * 100)
+    Path("b.ndjson").write_text(event("b"))
+    ((name, said),) = failures(warehouse).items()
+    assert name.startswith("usage/fff")
+    assert said.startswith("cannot be opened: File name too long")
+    assert warehouse.ids() == ["a"]
+    assert len(list(list_landing(warehouse.landing))) == 2
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -679,9 +697,32 @@ def test_names_that_are_alike_are_two_files(warehouse: Warehouse) -> None:
     ) == [("usage/\\xff.ndjson/",), ("usage/\\xff.ndjson",)]
 
 
-def test_a_broken_row_of_accounts_is_shown(warehouse: Warehouse) -> None:
-    warehouse.write("accounts/customers.csv", CUSTOMERS + "c1,A,US,USD,UTC\nc2,B\n")
-    assert failures(warehouse) == {
-        "accounts/customers.csv": "line 3 cannot be read (Expected Number of Columns: 5 Found:"
-        " 2): correct c2,B"
-    }
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            CUSTOMERS + "c1,A,US,USD,UTC\nc2,B\n",
+            "line 3 cannot be read (Expected Number of Columns: 5 Found: 2): correct c2,B",
+        ),
+        (
+            "sep=,\n\n" + CUSTOMERS + "c1,A,US,USD,UTC\nc2,B\n",
+            "line 5 cannot be read (Expected Number of Columns: 5 Found: 2): correct c2,B",
+        ),
+        (
+            CUSTOMERS + 'c1,"A\nB",US,USD\nc2,C,US,USD,UTC\n',
+            "line 2 cannot be read (Expected Number of Columns: 5 Found: 4): correct"
+            ' c1,"A B",US,USD',
+        ),
+        (
+            CUSTOMERS + 'c1,"A,US,USD,UTC\n\nc2,C,US,USD,UTC\n',
+            "line 2 cannot be read (Value with unterminated quote found.): correct"
+            ' c1,"A,US,USD,UTC c2,C,US,USD,UTC',
+        ),
+    ],
+)
+def test_a_broken_row_of_accounts_is_shown(
+    warehouse: Warehouse, content: str, said: str
+) -> None:
+    """What comes after a quote that does not close was said to be the cause."""
+    warehouse.write("accounts/customers.csv", content)
+    assert failures(warehouse) == {"accounts/customers.csv": said}

@@ -104,9 +104,10 @@ def new_files(known: set[str], landing: Path) -> list[Path]:
         folders_seen[real_folder] = placed
         try:
             entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            continue
         except OSError:
-            if folder.exists():
-                found[source_file_name(folder, landing)] = folder
+            found[source_file_name(folder, landing)] = folder
             continue
         for entry in entries:
             path = folder / entry.name
@@ -172,7 +173,7 @@ def describe_file(path: Path, landing: Path, links: Path) -> LandedFile:
     try:
         status = path.stat()
     except OSError as error:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise UnreadableFileError(
                 f"a link to {os.readlink(path)}, which is not there: mend or remove the link"
             ) from error

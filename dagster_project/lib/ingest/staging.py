@@ -141,7 +141,8 @@ class Staging:
                     continue
                 self.read_damaged(shape, file)
             except (UnreadableFileError, duckdb.Error, OSError) as error:
-                self.failed.append((file.source_file, short_error(error)))
+                sentence = short_error(error, shape.lines_before)
+                self.failed.append((file.source_file, sentence))
 
     def try_read(self, shape: Shape, files: list[LandedFile]) -> bool:
         """Read sound files; False when they need the careful way."""
@@ -348,16 +349,23 @@ def batches(files: Iterable[LandedFile]) -> Iterable[list[LandedFile]]:
         yield batch
 
 
-CSV_ERROR = re.compile(r"CSV Error on Line: (\d+)\n(?:Original Line: ?(.*)\n)?(.*)")
+# The line that is shown may be several, where quotes hold line breaks.
+CSV_ERROR = re.compile(
+    r"CSV Error on Line: (\d+)\n(?:Original Line: ?((?s:.*?))\n+)?(.+)\n+Possible fixes"
+)
 
 
-def short_error(error: BaseException) -> str:
-    """Return an error as one sentence, for people."""
+def short_error(error: BaseException, lines_before: int = 0) -> str:
+    """Return an error as one sentence, for people.
+
+    `lines_before` are those before the header, which the engine has not seen.
+    """
     text = str(error).strip()
     broken = CSV_ERROR.search(text)
     if broken:
         number, line, cause = broken.groups()
-        text = f"line {number} cannot be read ({cause}): correct {(line or 'it')[:200]}"
+        shown = " ".join((line or "it").split())[:200]
+        text = f"line {int(number) + lines_before} cannot be read ({cause}): correct {shown}"
     line = (text.splitlines() or [type(error).__name__])[0][:500]
     # A path may be no text.
     return line.encode("utf-8", "backslashreplace").decode()
