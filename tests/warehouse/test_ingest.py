@@ -590,9 +590,12 @@ def test_every_row_beside_broken_ones_has_its_own_position(
     warehouse.write("usage/a.csv", CSV_HEADER + "".join(rows))
     warehouse.ingest()
     assert warehouse.rejected() == [(int(i), "malformed") for i in broken]
-    assert warehouse.rows(
-        "select event_id from raw.usage_events where event_id <> position::varchar"
-    ) == []
+    assert (
+        warehouse.rows(
+            "select event_id from raw.usage_events where event_id <> position::varchar"
+        )
+        == []
+    )
     assert warehouse.ids() == [i for i in "123456" if i not in broken]
 
 

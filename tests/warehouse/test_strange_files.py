@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
+import json
 import os
 import socket
 import zipfile
@@ -410,6 +412,20 @@ def test_csv_columns_keep_their_own_names(warehouse: Warehouse) -> None:
     )
     warehouse.write("usage/c.csv", f"id,source,type,subject,time,n,n\n5,{start},1,2\n")
     warehouse.write("usage/d.csv", f"id,source,type,subject,time,id\n6,{start},6\n")
+def test_records_over_lines_under_the_name_of_lines_are_read(warehouse: Warehouse) -> None:
+    """Each line of a record that is set out over several was rejected."""
+    spread = [json.dumps(json.loads(event(str(i))), indent=2) for i in range(1, 4)]
+    warehouse.write("usage/a.ndjson", "\n".join(spread[:2]))
+    warehouse.write("usage/b.jsonl.zst", zst(spread[2].replace("\n", "\r\n").encode()))
+    warehouse.write("usage/c.ndjson", f"{event('4')},\n{event('5')},\n")
+    # What has lost its end costs itself.
+    warehouse.write("usage/d.ndjson", f"{{\n{event('6')}\n{event('7')}")
+    warehouse.write("usage/e.ndjson", event("x")[:40] + f",\n{event('8')}")
+    assert failures(warehouse) == {}
+    assert warehouse.ids() == list("12345678")
+    assert warehouse.rejected() == [(1, "malformed")] * 2
+
+
     assert failures(warehouse) == {}
     data = dict(zip(warehouse.ids(), warehouse.data(), strict=True))
     assert data["1"] == dict(zip(names, values, strict=True))
@@ -486,6 +502,18 @@ def test_fields_of_data_keep_their_own_names(warehouse: Warehouse) -> None:
 
 def test_a_parquet_name_that_is_there_twice_is_named(warehouse: Warehouse) -> None:
     twice = [("n", [1, 2]), ("m", [1, 2]), ("n", [3, 4])]
+@pytest.mark.parametrize("ends", itertools.product(("\n", "\r\n", "\r"), repeat=3))
+def test_line_ends_of_json_may_differ(warehouse: Warehouse, ends: tuple[str, ...]) -> None:
+    """After a CRLF the first letter of what follows a CR was lost, and its record rejected."""
+    text = "".join(event(str(i)) + end for i, end in enumerate(ends, 1)) + event("4")
+    warehouse.write("usage/a.ndjson", text)
+    warehouse.write("usage/b.jsonl.gz", gzip.compress(text.encode()))
+    warehouse.write("usage/c.ndjson.zst", zst(text.replace('"1"', '"x').encode()))
+    assert failures(warehouse) == {}
+    assert warehouse.ids() == ["1", "2", "3", "4"] * 2 + ["2", "3", "4"]
+    assert warehouse.rejected() == [(1, "malformed")]
+
+
     write_parquet(warehouse, "usage/a.parquet", twice)
     write_parquet(warehouse, "usage/b.parquet", [("id", ["1"]), ("id", ["2"])])
     data = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["k", "k"])

@@ -208,6 +208,17 @@ def invalid_byte_in(text: str) -> str | None:
     return found[1] if found else None
 
 
+def has_lone_return(file: LandedFile) -> bool:
+    """Tell whether a carriage return ends a line, or stands in one."""
+    with open_bytes(file) as stream:
+        last = b""
+        while block := stream.read(BLOCK_BYTES):
+            if re.search(rb"\r(?!\n|\Z)", last + block):
+                return True
+            last = block[-1:]
+    return last == b"\r"
+
+
 def needs_copy(file: LandedFile) -> bool:
     """Tell whether the engine cannot read a text file as it is."""
     return file.compression == "zstd" or file.encoding != PLAIN

@@ -12,6 +12,8 @@ from dagster_project.lib.ingest.times import TimeRules, time_form_sql, time_sql
 from dagster_project.lib.sql_text import quoted
 
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
+# A byte order mark may stand between files that were put together.
+JSON_SPACE = " \t\n\r\ufeff"
 INVALID_TEXT = "invalid UTF-8: save what wrote it as UTF-8, and send the record again"
 STRING = r'"(?:[^"\\]|\\.)*"'
 # Cheap test of the whole line for anything the JSON parser would accept and change in silence:
@@ -225,8 +227,8 @@ def json_records_sql(lines: str, latest: str, is_marked: bool, rules: TimeRules 
             select
                 read_path, line, is_blank,
                 case
-                    when starts_with(ltrim(exact_line, chr(32) || chr(9) || chr(10) || chr(13)), '{{')
-                        then {valid_sql("exact_line", "line")}
+                    when starts_with(ltrim(exact_line, {quoted(JSON_SPACE)}), '{{')
+                        then {valid_sql("exact_line", f"ltrim(line, {quoted(JSON_SPACE)})")}
                 end as document
             from lines
         ),

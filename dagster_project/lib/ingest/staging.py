@@ -27,6 +27,7 @@ from dagster_project.lib.ingest.landing import (
 from dagster_project.lib.ingest.opening import (
     HEAD_BYTES,
     clean_copy,
+    has_lone_return,
     invalid_byte_in,
     needs_copy,
     open_text,
@@ -60,6 +61,8 @@ MOST_HEADER_BYTES = 16 << 20
 # What is no name of a column: an instant, a date, a number.
 VALUE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[+-]?[0-9]+([.,][0-9]*)?$")
 LINE_DELIMITER = "chr(31) || chr(30) || chr(31) || chr(30)"
+# Records over several lines, or with commas between them, are no lines of JSON, but JSON.
+SPREAD_RECORDS = re.compile(r"\{\n\s*\"|\{.*\},\n\s*\{")
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,19 @@ class Staging:
         return True
 
     def read_damaged(self, shape: Shape, file: LandedFile) -> None:
+        # After a CRLF the engine takes two characters for the end of every line, one of which
+        # belongs to the next record where there is only a CR.
+        is_suspect = shape.format == "ndjson" and self.has_malformed(self.tables[-1].name)
+        if is_suspect and any(map(has_lone_return, files)):
+            self.tables.pop()
+            return False
         """Read a file with long lines, invalid bytes, broken records, or several line ends."""
         if shape.format in ("json", "json_array"):
+    def has_malformed(self, table: str) -> bool:
+        """Tell whether a staged table has a record that could not be read."""
+        query = f"from temp.{table} where reason = 'malformed' limit 1"
+        return self.connection.execute(query).fetchone() is not None
+
             copy = split_broken_json(file, self.folder)
             shape = replace(shape, format="ndjson", compression="none")
         else:
@@ -187,10 +201,13 @@ class Staging:
             head = text.read(HEAD_BYTES).lstrip()
         if head.startswith("["):
             # Where the first line leaves an array open, a file of lines is an array.
-            first_line = head.partition("\n")[0].rstrip()
+        first_line, _, rest = head.partition("\n")
+        first_line = first_line.rstrip()
             if file.format == "json" or first_line[-1] in "[{,":
                 return Shape(file.kind, "json_array", compression)
-        elif {*re.split(r"[,;\t|]", head.partition("\n")[0].strip())} >= {*ATTRIBUTES}:
+        elif file.format == "ndjson" and SPREAD_RECORDS.match(f"{first_line}\n{rest}"):
+            return Shape(file.kind, "json", compression)
+        elif {*re.split(r"[,;\t|]", first_line)} >= {*ATTRIBUTES}:
             raise UnreadableFileError(
                 f"its name says {file.format}, but it is CSV: let its name end in .csv"
             )
@@ -533,7 +550,7 @@ def split_broken_json(file: LandedFile, folder: Path) -> Path:
     index, is_array = 0, False
     with open(target, "w", encoding="utf-8", newline="") as output:
         while True:
-            while index < len(text) and text[index] in " \t\r\n,":
+            while index < len(text) and text[index] in " \t\r\n,\ufeff":
                 index += 1
             if index == len(text):
                 break
