@@ -36,7 +36,8 @@ class LandedFile:
 
     `source_file` is its posix path relative to the landing directory, `read_path` the path
     the engine is given: a link when the real name would be taken for a pattern, a copy when
-    the engine cannot read the file as it is. Compression and encoding are those of the latter.
+    the engine cannot read the file as it is. Compression and encoding are those of the latter;
+    a copy has its invalid bytes marked, if there are any.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class LandedFile:
     size_bytes: int
     read_path: str
     encoding: str = TEXT_ENCODING
+    is_marked: bool = False
 
 
 def source_file_name(path: Path, landing: Path) -> str:

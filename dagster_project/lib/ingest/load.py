@@ -210,7 +210,7 @@ def run(
                 shapes[shape].append(file)
             else:
                 text_files.append(file)
-        except UnreadableFileError as error:
+        except (UnreadableFileError, duckdb.Error) as error:
             failed[name] = short_error(error)
     staging = Staging(connection, copies, latest, report, time_rules)
     staging.stage(text_files)

@@ -227,8 +227,10 @@ def needs_copy(file: LandedFile) -> bool:
 def plain_copy(file: LandedFile, folder: Path) -> LandedFile:
     """Return a file with a decompressed copy in UTF-8 to read, in bounded memory.
 
-    Bytes of UTF-8 are copied as they are, invalid ones too.
+    Bytes of UTF-8 are copied as they are, invalid ones too; of other encodings these
+    are marked.
     """
+    is_marked = False
     target = folder / f"plain-{len(os.listdir(folder))}-{os.urandom(4).hex()}"
     if file.encoding == PLAIN:
         with open_bytes(file) as stream, open(target, "wb") as output:
@@ -240,8 +242,15 @@ def plain_copy(file: LandedFile, folder: Path) -> LandedFile:
             open(target, "w", encoding="utf-8", newline="") as written,
         ):
             while part := text.read(BLOCK_BYTES):
+                is_marked = is_marked or INVALID_BYTE_MARK in part
                 written.write(part)
-    return replace(file, read_path=str(target), compression="none", encoding=PLAIN)
+    return replace(
+        file,
+        read_path=str(target),
+        compression="none",
+        encoding=PLAIN,
+        is_marked=is_marked,
+    )
 
 
 def clean_copy(
@@ -250,15 +259,15 @@ def clean_copy(
     """Write a plain copy of a text file: the same lines, all with one kind of end.
 
     Usage has its invalid bytes marked, so that they cost one record each. Of a CSV, which has
-    a delimiter, line breaks inside quotes are part of a value, blank lines no records, and
-    what stands before the header is left out.
+    a delimiter, line breaks inside quotes are part of a value, blank lines no records, the
+    header is one line, and what stands before it is left out.
 
     Raises:
         UnreadableFileError: an invalid byte in anything but usage, which is never half loaded.
     """
     target = folder / f"clean-{os.urandom(8).hex()}"
     opening = re.compile(rf'(?:^|{re.escape(delimiter)})"') if delimiter else None
-    is_open = False
+    is_open, is_header = False, bool(delimiter)
     with open_text(file) as text, open(target, "w", encoding="utf-8", newline="") as output:
         for number, line in enumerate(text, start=1):
             if number <= lines_before:
@@ -273,7 +282,12 @@ def clean_copy(
             elif opening and not line.strip():
                 # A message about accounts names a line, a rejected record is counted.
                 line = "" if file.kind == "usage" else "\n"
-            output.write(line if is_open or not line else line.rstrip("\r\n") + "\n")
+            if is_header and is_open:
+                line = line.rstrip("\r\n") + " "
+            elif line and not is_open:
+                line = line.rstrip("\r\n") + "\n"
+            is_header = is_header and is_open
+            output.write(line)
     return target
 
 

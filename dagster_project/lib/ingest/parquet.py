@@ -98,6 +98,9 @@ def parquet_shape(
     except duckdb.Error as error:
         cause = str(error).strip().splitlines()[0]
         raise UnreadableFileError(f"cannot be read as Parquet: {cause}") from error
+    # The engine takes it for the end of a statement.
+    if any("\0" in name for name, *_ in schema):
+        raise UnreadableFileError("the name of a column has a NUL in it: give it another name")
     _, tree = names_below(iter(schema))
     names = [name for name, _ in tree]
     check_names(names, "column")

@@ -43,6 +43,7 @@ from dagster_project.lib.ingest.records import (
     json_records_sql,
 )
 from dagster_project.lib.ingest.times import (
+    SPACE,
     TimeRule,
     TimeRules,
     rules_of_file,
@@ -60,16 +61,17 @@ DELIMITERS = ",;\t|"
 MOST_HEADER_BYTES = 16 << 20
 # What is no name of a column: an instant, a date, a number.
 VALUE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[+-]?[0-9]+([.,][0-9]*)?$")
-LINE_DELIMITER = "chr(31) || chr(30) || chr(31) || chr(30)"
 # Records over several lines, or with commas between them, are no lines of JSON, but JSON.
 SPREAD_RECORDS = re.compile(r"\{\n\s*\"|\{.*\},\n\s*\{")
+LINE_DELIMITER = "chr(31) || chr(30) || chr(31) || chr(30)"
 
 
 @dataclass(frozen=True)
 class Shape:
     """What files must share to be read in one statement.
 
-    `lines_before` are those that stand before the header of a CSV.
+    `lines_before` are those that stand before the header of a CSV. A header is broken where
+    one of its names holds a line break, which the engine would take for the end of every line.
     """
 
     kind: str
@@ -78,6 +80,7 @@ class Shape:
     header: tuple[str, ...] = ()
     delimiter: str = ""
     lines_before: int = 0
+    is_header_broken: bool = False
     times: TimeRules = ()
 
 
@@ -149,33 +152,33 @@ class Staging:
 
     def try_read(self, shape: Shape, files: list[LandedFile]) -> bool:
         """Read sound files; False when they need the careful way."""
-        if shape.lines_before:
+        if shape.lines_before or shape.is_header_broken or any(f.is_marked for f in files):
             return False
         try:
             self.read(shape, {file.read_path: file for file in files}, GROUP_LINE_BYTES)
         except duckdb.Error:
             return False
-        return True
-
-    def read_damaged(self, shape: Shape, file: LandedFile) -> None:
         # After a CRLF the engine takes two characters for the end of every line, one of which
         # belongs to the next record where there is only a CR.
         is_suspect = shape.format == "ndjson" and self.has_malformed(self.tables[-1].name)
         if is_suspect and any(map(has_lone_return, files)):
             self.tables.pop()
             return False
-        """Read a file with long lines, invalid bytes, broken records, or several line ends."""
-        if shape.format in ("json", "json_array"):
+        return True
+
     def has_malformed(self, table: str) -> bool:
         """Tell whether a staged table has a record that could not be read."""
         query = f"from temp.{table} where reason = 'malformed' limit 1"
         return self.connection.execute(query).fetchone() is not None
 
+    def read_damaged(self, shape: Shape, file: LandedFile) -> None:
+        """Read a file with long lines, invalid bytes, broken records, or several line ends."""
+        if shape.format in ("json", "json_array"):
             copy = split_broken_json(file, self.folder)
             shape = replace(shape, format="ndjson", compression="none")
         else:
             copy = clean_copy(file, self.folder, shape.delimiter, shape.lines_before)
-            shape = replace(shape, compression="none", lines_before=0)
+            shape = replace(shape, compression="none", lines_before=0, is_header_broken=False)
         try:
             is_marked = shape.kind == "usage"
             self.read(shape, {str(copy): file}, SINGLE_LINE_BYTES, is_marked)
@@ -199,10 +202,10 @@ class Staging:
             return shape
         with open_text(file) as text:
             head = text.read(HEAD_BYTES).lstrip()
-        if head.startswith("["):
-            # Where the first line leaves an array open, a file of lines is an array.
         first_line, _, rest = head.partition("\n")
         first_line = first_line.rstrip()
+        if head.startswith("["):
+            # Where the first line leaves an array open, a file of lines is an array.
             if file.format == "json" or first_line[-1] in "[{,":
                 return Shape(file.kind, "json_array", compression)
         elif file.format == "ndjson" and SPREAD_RECORDS.match(f"{first_line}\n{rest}"):
@@ -298,7 +301,7 @@ class Staging:
         if is_marked:
             joined = ", ".join(f"c{index}" for index in range(len(header)))
             malformed = (
-                f"case when contains(concat_ws('', {joined}), chr(1))"
+                f"case when contains(concat_ws('', {joined}), chr(1) || chr(92) || 'x')"
                 f" then {quoted(INVALID_TEXT)} else {malformed} end"
             )
             raw_text = rf"replace({raw_text}, '\u0001', '')"
@@ -391,36 +394,23 @@ def short_error(error: BaseException, lines_before: int = 0) -> str:
 def csv_shape(file: LandedFile, compression: str) -> Shape:
     """Read the header of a CSV file.
 
-    The separator is the one with which the header names most of what it has to.
-
     Raises:
-        UnreadableFileError: there is no header, or it lacks a column that an accounts or
-            corrections file has to have.
+        UnreadableFileError: there is no header, its quotes do not close, or it lacks a
+            column that an accounts or corrections file has to have.
     """
     is_usage = file.kind == "usage"
     known = dict.fromkeys(ATTRIBUTES, True) if is_usage else ACCOUNT_COLUMNS[file.kind]
     required = [name for name, is_required in known.items() if is_required]
     with open_text(file) as text:
-        head = text.read(HEAD_BYTES)
+        head = more = text.read(HEAD_BYTES)
         # A header is a line, however long; a file of one line without an end is none.
-        while len(head) < MOST_HEADER_BYTES and not {"\r", "\n"} & {*head.lstrip()}:
-            more = text.read(len(head))
+        while True:
+            lines_before, delimiter, names, is_whole = header_in(head, required)
+            more = "" if is_whole or len(head) >= MOST_HEADER_BYTES else text.read(len(head))
             if not more:
                 break
             head += more
-    lines = io.StringIO(head, newline="")
-    lines_before = sum(1 for _ in itertools.takewhile(is_before_header, lines))
-    headers: dict[str, tuple[str, ...]] = {}
-    for delimiter in DELIMITERS:
-        lines.seek(0)
-        rows = csv.reader(itertools.islice(lines, lines_before, None), delimiter=delimiter)
-        # What is no header by one separator may be too long for a name.
-        with contextlib.suppress(csv.Error):
-            headers[delimiter] = tuple(name.strip() for name in next(rows, []))
-    if not headers:
-        raise UnreadableFileError("its first line is too long for a header: mend it")
-    delimiter = max(headers, key=lambda mark: len({*headers[mark]} & {*required}))
-    header = headers[delimiter]
+    header = tuple(name.strip(SPACE) for name in names)
     if not header and is_usage:
         return Shape(file.kind, "empty", "none")
     if not header:
@@ -436,6 +426,8 @@ def csv_shape(file: LandedFile, compression: str) -> Shape:
         raise UnreadableFileError(
             f"its header is not UTF-8 (byte {invalid}): save the file as UTF-8"
         )
+    if any("\0" in name for name in header):
+        raise UnreadableFileError("its header has a NUL in it: take it out")
     missing = [name for name in required if name not in header]
     if len(missing) == len(required) or (missing and any(map(VALUE.match, header))):
         raise UnreadableFileError(
@@ -448,7 +440,45 @@ def csv_shape(file: LandedFile, compression: str) -> Shape:
         raise UnreadableFileError(
             f"{file.source_file}: required column {missing[0]} is missing{near}"
         )
-    return Shape(file.kind, "csv", compression, header, delimiter, lines_before)
+    lines = itertools.islice(io.StringIO(head, newline=""), lines_before, None)
+    try:
+        next(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        first = head.splitlines()[lines_before][:200]
+        raise UnreadableFileError(
+            f"a quote in its header does not close, or goes on after it: mend {first}"
+        ) from error
+    is_broken = any({"\r", "\n"} & {*name} for name in names)
+    return Shape(file.kind, "csv", compression, header, delimiter, lines_before, is_broken)
+
+
+def header_in(head: str, required: list[str]) -> tuple[int, str, list[str], bool]:
+    """Find the header in the beginning of a CSV file.
+
+    Returns: how many lines are before it, the separator with which it names most of what it
+        has to, the names as they stand there, and whether anything follows.
+
+    Raises:
+        UnreadableFileError: one of the names would be too long.
+    """
+    lines = io.StringIO(head, newline="")
+    lines_before = sum(1 for _ in itertools.takewhile(is_before_header, lines))
+    found: dict[str, tuple[list[str], bool]] = {}
+    for delimiter in DELIMITERS:
+        lines.seek(0)
+        rest = itertools.islice(lines, lines_before, None)
+        # What is no header by one separator may be too long for a name.
+        with contextlib.suppress(csv.Error):
+            names = next(csv.reader(rest, delimiter=delimiter), [])
+            found[delimiter] = names, next(rest, None) is not None
+    if not found:
+        raise UnreadableFileError("its first line is too long for a header: mend it")
+
+    def known_count(delimiter: str) -> int:
+        return len({name.strip(SPACE) for name in found[delimiter][0]} & {*required})
+
+    delimiter = max(found, key=known_count)
+    return lines_before, delimiter, *found[delimiter]
 
 
 def is_before_header(line: str) -> bool:
