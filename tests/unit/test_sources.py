@@ -8,7 +8,7 @@ import pytest
 
 from dagster_project.lib.ingest.times import TimeRule, rules_of_file
 from dagster_project.lib.path_patterns import pattern_matches, patterns_overlap
-from dagster_project.lib.price_book.records import Row
+from dagster_project.lib.price_book.records import COLUMNS, Row
 from dagster_project.lib.price_book.sources import (
     UnsoundSourcesError,
     check_sources,
@@ -68,6 +68,40 @@ def test_no_load_goes_by_an_unsound_table(tmp_path: Path) -> None:
     (tmp_path / "sources.csv").write_text("\ufefftimezone,source\nUTC,a\n", "utf-8")
     assert read_time_rules(tmp_path) == [TimeRule("a", "UTC", "")]
     assert read_time_rules(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (
+            "sources.csv",
+            "source,time_zone,time_format\na,Europe/Paris,%d/%m/%Y %H:%M\n",
+            "time_zone",
+        ),
+        ("sources.csv", "source,zone,time_format\na,Europe/Paris,%d/%m/%Y %H:%M\n", "'zone'"),
+        ("sources.csv", "source,path,timezone\na,x/*,Europe/Paris\n", "'path'"),
+        ("sources.csv", "source;timezone\na;Europe/Paris\n", "semicolons"),
+        ("sources.csv", "a,,Europe/Paris,\n", "no header"),
+        ("sources.csv", "source,timezone\na,Europe/Paris,x\n", "the row has 3 fields"),
+        ("sources.csv", 'source,timezone\na,"Europe/Paris\n', "not readable as CSV"),
+        ("source.csv", "source,timezone\na,Europe/Paris\n", "sources.csv was probably meant"),
+        ("sources.tsv", "source\ttimezone\na\tEurope/Paris\n", "sources.csv was probably"),
+    ],
+)
+def test_no_load_leaves_out_what_a_table_says(
+    tmp_path: Path, file: str, content: str, words: str
+) -> None:
+    """A column or file that nobody reads would have every time be in UTC, for ever."""
+    (tmp_path / file).write_text(content)
+    with pytest.raises(UnsoundSourcesError, match=f"{file}.*{words}"):
+        read_time_rules(tmp_path)
+
+
+def test_a_load_does_not_look_at_the_rest_of_a_price_book(tmp_path: Path) -> None:
+    for name in (*COLUMNS, "resale.csv", "notes.csv", "sauce.xlsx"):
+        (tmp_path / name).write_text("nothing,of,use\n")
+    (tmp_path / "sources.csv").write_text("source,timezone\na,UTC\n")
+    assert read_time_rules(tmp_path) == [TimeRule("a", "UTC", "")]
 
 
 def test_the_most_specific_row_holds() -> None:

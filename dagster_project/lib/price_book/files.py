@@ -7,7 +7,7 @@ nobody reads. What stands in the rows is not looked at.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from dagster_project.lib.misspelling import meant_name, nearest_name, squeezed
@@ -135,7 +135,7 @@ def _advice(column: str, known: tuple[str, ...]) -> str:
     return f"{nearest} was probably meant"
 
 
-def unread_files(folder: Path, tables: Mapping[str, object]) -> Iterator[Defect]:
+def unread_files(folder: Path, tables: Collection[str]) -> Iterator[Defect]:
     """Name the files of a price book that are no table of it.
 
     Args:

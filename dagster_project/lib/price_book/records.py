@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,10 +139,10 @@ class Reading:
     unread: list[Defect] = dataclasses.field(default_factory=list)
 
 
-def read_tables(folder: Path) -> Reading:
-    """Read the files of a price book, and name what keeps one from being read."""
+def read_tables(folder: Path, files: Collection[str] = COLUMNS) -> Reading:
+    """Read files of a price book, by default all, and name what keeps one from being read."""
     reading = Reading()
-    for file in COLUMNS:
+    for file in files:
         if file in OPTIONAL_FILES and not (folder / file).exists():
             continue
         reading.tables[file] = []
@@ -154,7 +154,7 @@ def read_tables(folder: Path) -> Reading:
             _read(folder / file, reading)
         except UnusableFileError as error:
             reading.broken.append(Defect(file, error.line, "", str(error)))
-    reading.unread += unread_files(folder, COLUMNS)
+    reading.unread += unread_files(folder, files)
     return reading
 
 

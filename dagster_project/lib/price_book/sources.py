@@ -6,7 +6,6 @@ Which row holds for which file is decided in lib/ingest/times.py.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import duckdb
 
 from dagster_project.lib.ingest.times import EPOCHS, TimeRule
 from dagster_project.lib.path_patterns import literal_length, patterns_overlap
-from dagster_project.lib.price_book.records import Defect, Row, Tables
+from dagster_project.lib.price_book.records import Defect, Row, Tables, read_tables
 
 FILE = "sources.csv"
 
@@ -28,16 +27,13 @@ def read_time_rules(folder: Path) -> list[TimeRule]:
 
     Raises: UnsoundSourcesError, since a load cannot be taken back.
     """
-    if not (folder / FILE).exists():
-        return []
-    with (folder / FILE).open(encoding="utf-8-sig", errors="replace", newline="") as handle:
-        reader = csv.DictReader(handle, restval="")
-        rows = [Row(FILE, reader.line_num, fields) for fields in reader]
-    for defect in check_sources({FILE: rows}):
+    reading = read_tables(folder, [FILE])
+    unread = (defect for defect in reading.unread if not defect.is_warning)
+    for defect in (*reading.broken, *unread, *check_sources(reading.tables)):
         raise UnsoundSourcesError(f"The price book is not sound: {defect}")
     return [
         TimeRule(row["source"], row["timezone"], row["time_format"], row["path_pattern"])
-        for row in rows
+        for row in reading.tables.get(FILE, [])
     ]
 
 
