@@ -40,7 +40,7 @@ def _term(world: Scenario, name: str, **columns: Any) -> None:
 def unusable(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     """One sound customer among every kind of row that cannot be used."""
     world = _world()
-    world.customer("sound")  # row 2
+    world.customer("sound", tax_treatment="exempted")  # row 2
     world.customer("")
     world.customer("twice", customer_name="first")
     world.customer("twice", customer_name="last")
@@ -85,6 +85,10 @@ def unusable(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Inst
     world.grant("g", "sound", "1", granted_at="2027-01-01", note="thanks", chargecode="fee")
     world.void("nothing")
     world.corrections[0] |= {"ticket": "T-1", "request_by": "finance"}
+    for event_id, action in (("a-1", "cancel"), ("a-2", ""), ("sent-1", " VOID ")):
+        world.void(event_id)
+        world.corrections[-1]["action"] = action
+    world.event("alias", "3", file="sent")
     for subject in ("alias", "stray", "undated", "no-customer", "no-plan", "lost-parent"):
         world.event(subject, "3")
     return build(tmp_path_factory.mktemp("unusable"), world, dbt_folder=dbt_folder)
@@ -94,6 +98,10 @@ def test_every_row_that_cannot_be_used_is_named(unusable: Installation) -> None:
     """A typing error in an export would otherwise be a customer who never gets an invoice."""
     rows = [tuple(row.values()) for row in unusable.rows(EXCEPTIONS)]
     assert [row for row in rows if row[1] > 1] == [
+        ("corrections", 2, "c-nothing", "event_id", False),
+        ("corrections", 3, "c-a-1", "action", False),
+        ("corrections", 4, "c-a-2", "action", False),
+        ("customers", 2, "sound", "tax_treatment", False),
         ("customers", 3, None, "customer_id", False),
         ("customers", 4, "twice", "customer_id", False),
         ("customers", 6, "lost-zone", "timezone", False),
@@ -114,6 +122,22 @@ def test_every_row_that_cannot_be_used_is_named(unusable: Installation) -> None:
         ("subscriptions", 15, "repeat", "started_at", False),
         ("subscriptions", 17, "anchored", "billing_anchor", False),
     ]
+
+
+def test_a_correction_that_withdraws_nothing_is_named(unusable: Installation) -> None:
+    """What was sent in error would be billed all the same, and nobody told."""
+    found = unusable.rows(
+        "select finding from marts.fct_account_exceptions"
+        " where record_kind = 'corrections' and row_in_file > 1 order by row_in_file"
+    )
+    assert [row["finding"] for row in found] == [
+        "'nothing' of the source 'test' is no event that has landed; nothing is withdrawn",
+        "'cancel' is unknown, void is known; nothing is withdrawn",
+        "'' is unknown, void is known; nothing is withdrawn",
+    ]
+    assert unusable.rows(
+        "select event_id from marts.fct_event_exceptions where fate = 'voided'"
+    ) == [{"event_id": "sent-1"}]
 
 
 def test_columns_that_nobody_reads_are_named_once(unusable: Installation) -> None:
@@ -175,6 +199,7 @@ def test_usage_of_rows_left_out_is_shown(unusable: Installation) -> None:
         "select subject, fate from marts.fct_event_exceptions order by subject"
     )
     assert [tuple(row.values()) for row in shown] == [
+        ("alias", "voided"),
         ("no-customer", "unknown_subject"),
         ("no-plan", "unknown_subject"),
         ("stray", "unknown_subject"),

@@ -36,6 +36,7 @@ customers as (
         newest_files.source_file,
         max(raw_customers.position) over (partition by raw_customers.customer_id) as last_position,
         known.is_timezone_known,
+        known.is_tax_treatment_known,
         known.parent_customer_id as known_parent_customer_id,
         parents.customer_id is not null as has_row_of_parent,
         currencies.currency_code as known_currency_code
@@ -151,6 +152,30 @@ subscription_ids as (
 
 ),
 
+-- No snapshots: a correction of any file counts.
+corrections as (
+
+    select
+        raw_corrections.*,
+        load_files.source_file,
+        coalesce(lower(raw_corrections.action), '') = 'void' as is_void
+
+    from {{ source('raw', 'corrections') }} as raw_corrections
+    inner join load_files
+        on raw_corrections.file_id = load_files.file_id
+
+),
+
+voided_events as (
+
+    select distinct
+        source,
+        event_id
+
+    from {{ ref('stg_usage__voids') }}
+
+),
+
 findings as (
 
     select
@@ -179,6 +204,19 @@ findings as (
         false as is_blocking
     from customers
     where position = last_position and not is_timezone_known
+
+    union all
+
+    select
+        'customers' as record_kind,
+        source_file,
+        position,
+        customer_id as record_id,
+        'tax_treatment' as field,
+        concat_ws('', '''', tax_treatment, ''' is unknown; tax is charged') as finding,
+        false as is_blocking
+    from customers
+    where position = last_position and not is_tax_treatment_known
 
     union all
 
@@ -433,6 +471,31 @@ findings as (
     where
         position = last_position
         and coalesce(granted_amount, '') <> ''
+
+    union all
+
+    select
+        'corrections' as record_kind,
+        corrections.source_file,
+        corrections.position,
+        corrections.correction_id as record_id,
+        case when corrections.is_void then 'event_id' else 'action' end as field,
+        case
+            when corrections.is_void
+                then concat_ws(
+                    '', '''', corrections.event_id, ''' of the source ''', corrections.source,
+                    ''' is no event that has landed; nothing is withdrawn'
+                )
+            else concat_ws(
+                '', '''', corrections.action, ''' is unknown, void is known; nothing is withdrawn'
+            )
+        end as finding,
+        false as is_blocking
+    from corrections
+    left join voided_events
+        on corrections.source = voided_events.source
+        and corrections.event_id = voided_events.event_id
+    where not corrections.is_void or voided_events.event_id is null
 
 )
 

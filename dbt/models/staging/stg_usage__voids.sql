@@ -29,6 +29,8 @@ voids as (
 select
     events.file_id,
     events.position,
+    events.source,
+    events.event_id,
     cast(events.event_at as date) as event_date
 from events
 inner join voids
