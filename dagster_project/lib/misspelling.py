@@ -19,6 +19,8 @@ _OTHER_WORDS |= {"tz": "timezone"}
 _LIKE_NAME, _LIKE_WORD, _ENOUGH_WORDS = 0.8, 0.75, 0.6
 _CUT_SHORT = 0.9
 _NEAR = 0.6
+# As a whole, and word by word.
+_MOST = 2.0
 
 
 def meant_name(name: str, known: Iterable[str]) -> str | None:
@@ -46,6 +48,8 @@ def squeezed(name: str) -> str:
 def _resemblance(name: str, other: str) -> float:
     """How much two names look alike; 0 when that is too little to be meant."""
     whole = _ratio(squeezed(name), squeezed(other))
+    if whole == 1:
+        return _MOST
     # A name of small words alone (date) may be short for one that has more (rate_date).
     small = _SMALL_WORDS if set(_words(name)) - _SMALL_WORDS else frozenset()
     words, others = _words(name, small), _words(other, small)
@@ -55,7 +59,7 @@ def _resemblance(name: str, other: str) -> float:
     if len(words) > len(others) == 1 and _words(other) != others:
         by_words = 0.0
     # Names of as many words are compared word by word: customer_name is not customer_since.
-    is_like = whole == 1 or (whole >= _LIKE_NAME and len(words) != len(others))
+    is_like = whole >= _LIKE_NAME and len(words) != len(others)
     return whole + by_words if is_like or by_words >= _ENOUGH_WORDS else 0.0
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dagster_project.lib.ingest.raw_tables import ACCOUNT_COLUMNS
 from dagster_project.lib.misspelling import meant_name
+from dagster_project.lib.price_book.records import COLUMNS, OPTIONAL_COLUMNS
 
 MEANT = {
     "customers": {
@@ -58,3 +59,12 @@ def test_a_misspelt_name_is_recognised(kind: str, name: str, meant: str) -> None
 def test_a_name_of_something_else_is_left_alone(kind: str, name: str) -> None:
     """A warning at every bill about a column that is as it should be hides the others."""
     assert meant_name(name, ACCOUNT_COLUMNS[kind]) is None
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+@pytest.mark.parametrize("other", ["", "-", " "])
+def test_a_name_without_its_signs_is_that_name(table: str, other: str) -> None:
+    """`chargename` was taken for charge_code, of which it has a whole word."""
+    known = (*COLUMNS[table], *OPTIONAL_COLUMNS.get(table, ()))
+    meant = {name: meant_name(name.upper().replace("_", other), known) for name in known}
+    assert meant == {name: name for name in known}
