@@ -61,10 +61,10 @@
 -- A filter on the days to be assigned anew: metered since, or used by a subject of other terms.
 {% macro in_unassigned_days() %}
     {% set slices, zones = ref('met_usage_slices'), ref('met_subject_zones') %}
+    {% set assigned = source('metered_before', 'met_usage_assigned') %}
     {% if not execute or not is_built(['met_usage_assigned']) %}
         {{ return('true') }}
     {% endif %}
-    {% set assigned = 'metering.met_usage_assigned' %}
     {% set days = run_query(
         "select event_date from ("
         ~ "select event_date, metering_number, 1 as side from " ~ slices ~ " group by event_date, metering_number"
@@ -79,13 +79,13 @@
 
 -- A filter on the days whose unrated usage is not what its events were last read for.
 {% macro in_changed_unrated_days() %}
-    {% set unrated_days = ref('met_unrated_days') %}
+    {% set unrated_days, events = ref('met_unrated_days'), source('metered_before', 'met_unrated_events') %}
     {% if not execute or not is_built(['met_unrated_events']) %}
         {{ return('true') }}
     {% endif %}
     {% set days = run_query(
         "select days.event_date from " ~ unrated_days ~ " as days left join"
-        ~ " (select distinct event_date, unrated_hash from metering.met_unrated_events) as events"
+        ~ " (select distinct event_date, unrated_hash from " ~ events ~ ") as events"
         ~ " on days.event_date = events.event_date and days.unrated_hash = events.unrated_hash"
         ~ " where events.event_date is null order by 1"
     ).columns[0].values() %}
@@ -94,13 +94,13 @@
 
 -- A filter on the local days to be counted anew.
 {% macro in_changed_usage_dates() %}
-    {% set days = ref('met_usage_days') %}
+    {% set days, daily = ref('met_usage_days'), source('metered_before', 'met_usage_daily') %}
     {% if not execute or not is_built(['met_usage_daily']) %}
         {{ return('true') }}
     {% endif %}
     {% set dates = run_query(
         "select days.usage_date from " ~ days ~ " as days left join"
-        ~ " (select distinct usage_date, assignment_number, slice_count from metering.met_usage_daily) as daily"
+        ~ " (select distinct usage_date, assignment_number, slice_count from " ~ daily ~ ") as daily"
         ~ " on days.usage_date = daily.usage_date and days.assignment_number = daily.assignment_number"
         ~ " and days.slice_count = daily.slice_count where daily.usage_date is null order by 1"
     ).columns[0].values() %}
@@ -114,21 +114,21 @@
     {{ return(column ~ ' in (' ~ literals | join(', ') ~ ')') }}
 {% endmacro %}
 
--- One more than the largest number in an incremental model, 1 for the first build.
-{% macro next_number(table, column) %}
-    {% if not execute or not is_built([table]) %}
+-- One more than the largest number in the incremental model that asks, 1 for the first build.
+{% macro next_number(column) %}
+    {% if not execute or not is_built([this.identifier]) %}
         {{ return(1) }}
     {% endif %}
-    {{ return(run_query('select coalesce(max(' ~ column ~ '), 0) + 1 from metering.' ~ table).columns[0].values()[0]) }}
+    {{ return(run_query('select coalesce(max(' ~ column ~ '), 0) + 1 from ' ~ this).columns[0].values()[0]) }}
 {% endmacro %}
 
 -- A filter on the months of usage to be added up anew, written out as dates.
 {% macro in_changed_months() %}
     {% set assigned, cuts = ref('met_usage_assigned'), ref('met_term_cuts') %}
+    {% set segments = source('metered_before', 'met_usage_segments') %}
     {% if not execute or not is_built(['met_usage_segments']) %}
         {{ return('true') }}
     {% endif %}
-    {% set segments = 'metering.met_usage_segments' %}
     {% set month = "cast(date_trunc('month', event_date) as date)" %}
     {% set first_cut = last_cut('cuts.cut_ats', 'segments.first_event_at') %}
     {% set final_cut = last_cut('cuts.cut_ats', 'segments.last_event_at') %}

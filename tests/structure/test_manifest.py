@@ -90,6 +90,18 @@ def test_a_model_reads_its_own_stage_or_earlier(manifest: Any, models: list[Any]
     assert wrong == []
 
 
+def test_no_sql_names_a_table_by_its_schema() -> None:
+    """dbt would not know of it: what the run before left behind is a source like any other."""
+    schemas = "|".join(["raw", "pricing", *STAGES])
+    named = re.compile(rf"\b({schemas})\.(stg|met|rat|inv|fct|dim|[a-z]+_[a-z])\w*")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {found[0]}"
+        for path in sorted((ROOT / "dbt").rglob("*.sql"))
+        for found in named.finditer(without_comments(path.read_text(encoding="utf-8")))
+    ]
+    assert wrong == []
+
+
 def test_the_folder_of_a_model_gives_its_prefix_and_schema(models: list[Any]) -> None:
     """BI tools find the marts in ``marts`` and nothing else there."""
     wrong = [

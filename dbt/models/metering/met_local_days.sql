@@ -2,7 +2,7 @@
 -- Tells the customer's date of an instant by one comparison, so that no zone arithmetic is
 -- done per event: before next_midnight_at it is local_date, from then on next_local_date.
 -- What is metered knows its days, so that of the events only those that landed since are asked.
-{% set slices = 'metering.met_usage_slices' %}
+{% set slices = source('metered_before', 'met_usage_slices') %}
 with
 
 zones as (

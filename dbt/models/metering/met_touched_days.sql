@@ -3,7 +3,7 @@
 -- which other events have their id now.
 -- Empty on a first build, which meters every day. One model, so that the history is asked once
 -- for all that is metered by day.
-{% set slices = 'metering.met_usage_slices' %}
+{% set slices = source('metered_before', 'met_usage_slices') %}
 {% set first_cut = last_cut('cuts.cut_ats', 'slices.first_event_at') %}
 {% set final_cut = last_cut('cuts.cut_ats', 'slices.last_event_at') %}
 -- depends_on: {{ ref('met_subject_zones') }}

@@ -92,7 +92,7 @@ select
     end as slice_fate,
     coalesce(zones.subject_hash, '') as subject_hash,
     slices.metering_number,
-    cast({{ next_number('met_usage_assigned', 'assignment_number') }} as bigint)
+    cast({{ next_number('assignment_number') }} as bigint)
         as assignment_number
 from slices
 left join matched

@@ -182,7 +182,7 @@ select
     aggregated.last_event_at,
     {{ metered_by('aggregated.first_event_at') }} as event_type_hash,
     watermark.metered_load_id,
-    cast({{ next_number('met_usage_slices', 'metering_number') }} as bigint) as metering_number
+    cast({{ next_number('metering_number') }} as bigint) as metering_number
 from aggregated
 left join event_types
     on aggregated.event_type = event_types.event_type

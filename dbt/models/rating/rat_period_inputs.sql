@@ -307,7 +307,7 @@ select
         if is_known else 'false' }} as is_settled
 from fingerprints
 {% if is_known %}
-left join invoicing.inv_settled_periods as settled_periods
+left join {{ source('settled_before', 'inv_settled_periods') }} as settled_periods
     on fingerprints.invoiced_customer_id = settled_periods.customer_id
     and fingerprints.currency_code = settled_periods.currency_code
     and fingerprints.billing_period = settled_periods.billing_period
