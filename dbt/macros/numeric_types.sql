@@ -45,6 +45,10 @@
 {% macro duckdb__try_quantity(factor, other_factor) %}try({{ as_quantity(factor ~ ' * ' ~ other_factor) }}){% endmacro %}
 {% macro spark__try_quantity(factor, other_factor) %}try_cast(try_multiply({{ factor }}, {{ other_factor }}) as {{ quantity_type() }}){% endmacro %}
 
+{% macro try_quantity_sum(part, other_part) %}{{ adapter.dispatch('try_quantity_sum', 'meterhouse')(part, other_part) }}{% endmacro %}
+{% macro duckdb__try_quantity_sum(part, other_part) %}try({{ as_quantity(part ~ ' + ' ~ other_part) }}){% endmacro %}
+{% macro spark__try_quantity_sum(part, other_part) %}try_cast(try_add({{ part }}, {{ other_part }}) as {{ quantity_type() }}){% endmacro %}
+
 {% macro parse_quantity(text) %}{{ adapter.dispatch('parse_quantity', 'meterhouse')(text) }}{% endmacro %}
 
 -- Whole numbers take the bigint parser: DuckDB's text to decimal(38) cast is forty times slower.

@@ -138,21 +138,52 @@
 
 {% macro long_quotient(units, price, divisor, sign) %}{{ adapter.dispatch('long_quotient', 'meterhouse')(units, price, divisor, sign) }}{% endmacro %}
 {% macro duckdb__long_quotient(units, price, divisor, sign) %}
+    try({{ as_amount(sign ~ ' * cast(' ~ product_quotient(units, price, divisor)
+        ~ " as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }})
+{% endmacro %}
+{% macro spark__long_quotient(units, price, divisor, sign) %}
+    try_cast(try_multiply(
+        {{ product_quotient(units, price, divisor) }} * {{ sign }},
+        cast('0.000000000000000000000001' as decimal(24, 24))
+    ) as {{ amount_type() }})
+{% endmacro %}
+
+-- units * price / divisor of whole numbers that are not negative, and what that leaves: step by step,
+-- since the product of two amounts does not fit. A price has up to 27 digits.
+{% macro product_quotient(units, price, divisor) %}{{ adapter.dispatch('product_quotient', 'meterhouse')(units, price, divisor) }}{% endmacro %}
+{% macro duckdb__product_quotient(units, price, divisor) %}
+    {%- set steps = division_steps(units, price, divisor) -%}
+    ({{ units }} // {{ divisor }} * {{ price }}
+        + {{ steps[0] }} // {{ divisor }} * 1000000000000000000
+        + {{ steps[1] }} // {{ divisor }} * 1000000000
+        + {{ steps[2] }} // {{ divisor }})
+{% endmacro %}
+
+-- `div` is a bigint, which the quotients of the parts are; that of the units may not be.
+{% macro spark__product_quotient(units, price, divisor) %}
+    {%- set steps = division_steps(units, price, divisor) -%}
+    try_add(
+        try_multiply({{ whole_quotient(units, divisor) }}, {{ price }}),
+        cast({{ steps[0] }} div {{ divisor }} as decimal(38, 0)) * cast('1000000000000000000' as decimal(19, 0))
+        + cast({{ steps[1] }} div {{ divisor }} as decimal(38, 0)) * cast('1000000000' as decimal(10, 0))
+        + cast({{ steps[2] }} div {{ divisor }} as decimal(38, 0))
+    )
+{% endmacro %}
+
+{% macro product_remainder(units, price, divisor) %}({{ division_steps(units, price, divisor)[2] }} % {{ divisor }}){% endmacro %}
+
+-- What is divided for each part of nine digits of the price, the remainder before it included.
+{% macro division_steps(units, price, divisor) %}{{ return(adapter.dispatch('division_steps', 'meterhouse')(units, price, divisor)) }}{% endmacro %}
+{% macro duckdb__division_steps(units, price, divisor) %}
     {%- set rest = '(' ~ units ~ ' % ' ~ divisor ~ ')' -%}
     {%- set first = '(' ~ rest ~ ' * (' ~ price ~ ' // 1000000000000000000))' -%}
     {%- set second = '(' ~ first ~ ' % ' ~ divisor ~ ' * 1000000000 + ' ~ rest
         ~ ' * (' ~ price ~ ' // 1000000000 % 1000000000))' -%}
     {%- set third = '(' ~ second ~ ' % ' ~ divisor ~ ' * 1000000000 + ' ~ rest
         ~ ' * (' ~ price ~ ' % 1000000000))' -%}
-    try({{ as_amount(sign ~ ' * cast(' ~ units ~ ' // ' ~ divisor ~ ' * ' ~ price
-        ~ ' + ' ~ first ~ ' // ' ~ divisor ~ ' * 1000000000000000000'
-        ~ ' + ' ~ second ~ ' // ' ~ divisor ~ ' * 1000000000'
-        ~ ' + ' ~ third ~ ' // ' ~ divisor
-        ~ " as decimal(38, 0)) * cast('0.000000000000000000000001' as decimal(24, 24))") }})
+    {{ return([first, second, third]) }}
 {% endmacro %}
-
--- `div` is a bigint, which the quotients of the parts are; that of the units may not be.
-{% macro spark__long_quotient(units, price, divisor, sign) %}
+{% macro spark__division_steps(units, price, divisor) %}
     {%- set nine = "cast('1000000000' as decimal(10, 0))" -%}
     {%- set eighteen = "cast('1000000000000000000' as decimal(19, 0))" -%}
     {%- set rest = '(' ~ units ~ ' % ' ~ divisor ~ ')' -%}
@@ -161,15 +192,7 @@
         ~ ' * cast(' ~ price ~ ' div ' ~ nine ~ ' % 1000000000 as decimal(38, 0)))' -%}
     {%- set third = '(' ~ second ~ ' % ' ~ divisor ~ ' * ' ~ nine ~ ' + ' ~ rest
         ~ ' * cast(' ~ price ~ ' % ' ~ nine ~ ' as decimal(38, 0)))' -%}
-    try_cast(try_multiply(
-        try_add(
-            try_multiply({{ whole_quotient(units, divisor) }}, {{ price }}),
-            cast({{ first }} div {{ divisor }} as decimal(38, 0)) * {{ eighteen }}
-            + cast({{ second }} div {{ divisor }} as decimal(38, 0)) * {{ nine }}
-            + cast({{ third }} div {{ divisor }} as decimal(38, 0))
-        ) * {{ sign }},
-        cast('0.000000000000000000000001' as decimal(24, 24))
-    ) as {{ amount_type() }})
+    {{ return([first, second, third]) }}
 {% endmacro %}
 
 -- What a quantity times a unit price is multiplied with and divided by, in whole numbers: the days of
@@ -199,22 +222,29 @@
 {% endmacro %}
 {% macro without_last_zeros(decimal) %}trim(trailing '0' from cast({{ as_quantity(decimal) }} as string)){% endmacro %}
 
--- amount * part / whole towards zero at the 18th place: near enough to round money once, since
--- cutting digits off never carries a value across a half. Part and whole have up to 6 places.
+-- amount * part / whole towards zero at the 24th place: near enough to round money once, since
+-- cutting digits off never carries a value across a half. Part and whole have up to 6 places, and
+-- the product of an amount and its part may not fit.
 {% macro share_of_money(amount, part, whole) %}
-    {%- set numerator = 'abs(' ~ scaled_integer(as_money(amount)) ~ ') * ' ~ scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))')
-        ~ " * cast('1000000000000' as " ~ whole_number_type() ~ ')' -%}
-    {{ as_amount(sign_of(amount) ~ " * cast("
-        ~ whole_quotient(numerator, scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))'), 15)
-        ~ " as decimal(38, 0)) * cast('0.000000000000000001' as decimal(18, 18))") }}
+    {{ divided_product(
+        as_quantity(amount),
+        scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))'),
+        scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))')
+    ) }}
+{% endmacro %}
+
+-- An amount times a factor of 6 places, to 24 places: whole and rest apart, since 30 places leave
+-- 8 digits before the point.
+{% macro multiplied_amount(amount, factor) %}
+    {{ as_amount(as_amount(whole_amount(amount) ~ ' * ' ~ factor) ~ ' + ' ~ as_amount(rest_of_amount(amount) ~ ' * ' ~ factor)) }}
 {% endmacro %}
 
 -- Sharing money out by the largest remainder: the whole minor units of amount * part / whole,
 -- and what is left of the next one, which only ranks the parts. None may be negative.
 {% macro whole_share(amount, part, whole, minor_units) %}
-    {%- set units = whole_quotient(
-        scaled_integer(as_money(amount)) ~ ' * ' ~ scaled_integer(as_money(part)),
-        scaled_integer(as_money(whole)) ~ ' * ' ~ millionths(minor_units), 38
+    {%- set units = product_quotient(
+        scaled_integer(as_money(amount)), scaled_integer(as_money(part)),
+        minor_divisor(whole, minor_units)
     ) -%}
     {{ as_money("cast(" ~ units ~ " * " ~ millionths(minor_units) ~ " as decimal(38, 0)) * cast('0.000001' as decimal(6, 6))") }}
 {% endmacro %}
@@ -240,9 +270,13 @@
 {% endmacro %}
 
 {% macro share_remainder(amount, part, whole, minor_units) %}
-    cast({{ scaled_integer(as_money(amount)) }} * {{ scaled_integer(as_money(part)) }}
-        % ({{ scaled_integer(as_money(whole)) }} * {{ millionths(minor_units) }}) as decimal(38, 0))
+    cast({{ product_remainder(
+        scaled_integer(as_money(amount)), scaled_integer(as_money(part)),
+        minor_divisor(whole, minor_units)
+    ) }} as decimal(38, 0))
 {% endmacro %}
+
+{% macro minor_divisor(whole, minor_units) %}(cast({{ scaled_integer(as_money(whole)) }} * {{ millionths(minor_units) }} as {{ whole_number_type() }})){% endmacro %}
 
 -- Of a decimal as a whole number; `sign` is floating point in Spark.
 {% macro sign_of(number) %}case when {{ number }} < 0 then -1 else 1 end{% endmacro %}
@@ -253,4 +287,4 @@
 {% macro minor_unit(minor_units) %}{{ as_money("case " ~ minor_units ~ " when 0 then 1 when 1 then 0.1 when 2 then 0.01 when 3 then 0.001 when 4 then 0.0001 when 5 then 0.00001 else 0.000001 end") }}{% endmacro %}
 
 -- Money times an exchange rate, exact: 6 places and 12 are the 18 of the result.
-{% macro exchanged(amount, rate) %}{{ as_amount('cast(' ~ amount ~ ' as decimal(20, 6)) * cast(' ~ rate ~ ' as decimal(18, 12))') }}{% endmacro %}
+{% macro exchanged(amount, rate) %}cast({{ as_money(amount) }} * {{ as_price(rate) }} as decimal(38, 18)){% endmacro %}

@@ -20,6 +20,7 @@ from tests.harness import REPOSITORY
 Q = "decimal(38, 12)"
 M = "decimal(28, 6)"
 P = "decimal(26, 12)"
+A = "decimal(38, 24)"
 PARSED = {
     "0": "0.000000000000",
     "12": "12.000000000000",
@@ -290,10 +291,14 @@ CASES: list[tuple[str, str | None]] = [
     (called("ratio_divisor", decimal("0.025")), "1000"),
     (called("ratio_divisor", decimal("1")), "1"),
     (called("share_of_money", decimal("119", M), "19", "119"), "19.000000000000000000000000"),
-    (called("share_of_money", decimal("-100", M), "1", "3"), "-33.333333333333333333000000"),
+    (called("share_of_money", decimal("-100", M), "1", "3"), "-33.333333333333333333333333"),
+    (
+        called("share_of_money", decimal("2000000000000", M), "19", "119"),
+        "319327731092.436974789915966386554621",
+    ),
     (
         called("share_of_money", decimal("12345678901.23", M), "7", "107"),
-        "807661236.529065420560747663000000",
+        "807661236.529065420560747663551401",
     ),
     (called("whole_share", *(decimal(text, M) for text in ("10", "1", "3")), "2"), "3.330000"),
     (
@@ -303,6 +308,47 @@ CASES: list[tuple[str, str | None]] = [
             "2",
         ),
         "428571428.570000",
+    ),
+    (
+        called(
+            "whole_share",
+            *(
+                decimal(text, M)
+                for text in ("60000000000000", "33333333333333", "99999999999998")
+            ),
+            "2",
+        ),
+        "20000000000000.200000",
+    ),
+    (
+        called(
+            "share_remainder",
+            *(
+                decimal(text, M)
+                for text in ("60000000000000", "33333333333333", "99999999999998")
+            ),
+            "2",
+        ),
+        "400000000000",
+    ),
+    (
+        called(
+            "multiplied_amount", decimal("99999999999999.5", A), "cast(0.5 as decimal(12, 6))"
+        ),
+        "49999999999999.750000000000000000000000",
+    ),
+    (
+        called(
+            "multiplied_amount",
+            decimal("-0.000000000000000000000003", A),
+            "cast(0.5 as decimal(12, 6))",
+        ),
+        "-0.000000000000000000000002",
+    ),
+    (called("try_quantity_sum", decimal("9" * 26), decimal("1")), None),
+    (
+        called("try_quantity_sum", decimal("9" * 25), decimal("0.5")),
+        "9999999999999999999999999.500000000000",
     ),
     (
         called("share_remainder", *(decimal(text, M) for text in ("10", "1", "3")), "2"),

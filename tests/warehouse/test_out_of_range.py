@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,56 @@ def absurd_sums(scenario: Scenario) -> None:
         scenario.event("versions", "9e25", at=at)
 
 
+def large_agreements(scenario: Scenario) -> None:
+    """What is agreed about an amount that fits is worked out in steps that fit as well."""
+    rate = {
+        "tax_category": "standard",
+        "country_code": "DE",
+        "tax_code": "DE-19",
+        "rate": "19",
+    }
+    scenario.tax_rates.append(rate)
+    scenario.seller["reporting_currency_code"] = "USD"
+    scenario.exchange_rates.append(
+        {
+            "from_currency": "EUR",
+            "to_currency": "USD",
+            "rate_date": "2026-01-01",
+            "rate": "1.5",
+        }
+    )
+    agreed: list[tuple[str, str, dict[str, Any]]] = [
+        ("overage", "2e11", {}),
+        ("tax-included", "2e12", {"tax_category": "standard"}),
+        ("discounted", "66e12", {}),
+        ("least", "1", {"minimum_amount": "99999999999999"}),
+        ("generous", "5", {"included_quantity": NINES}),
+        ("prepaid", "9", {}),
+    ]
+    for name, quantity, columns in agreed:
+        included = "true" if name == "tax-included" else ""
+        scenario.plan(name, tax_included=included)
+        scenario.price(name, "per_unit", meter_code="used", unit_price="1", **columns)
+        scenario.customer(name)
+        scenario.subscription(name)
+        scenario.event(name, quantity)
+    scenario.price("generous", "flat", charge="fee", unit_price="2")
+    scenario.commitment("less", "100", plan_code="overage", overage_factor="1.5")
+    scenario.discount("all", "fixed", "60000000000000", plan_code="discounted")
+    free = {"plan_code": "generous", "charge_code": "usage"}
+    scenario.discount("more", "free_units", NINES, **free)
+    scenario.grant("absurd-money", "prepaid", NINES)
+    units = {"credit_unit": "unit", "granted_quantity": NINES, "unit_price": "90000000000000"}
+    scenario.grant("absurd-units", "prepaid", "", **units)
+    scenario.grant("absurd-more", "prepaid", "", **units)
+    scenario.grant("usable", "prepaid", "3")
+    scenario.meter("free", "gift")
+    for hour in range(20):
+        at = f"2026-01-10T{hour:02}:00:00Z"
+        scenario.event("sound", "1", event_type="gift", at=at)
+        scenario.event("stranger", "1", at=at)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     """Every pricing model just inside and beyond 10^14, and a sound customer."""
@@ -98,6 +149,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
     scenario.subscription("fee", started_at="2026-01-02")
     scenario.price("per-unit", "flat", charge="small", unit_price="5")
     absurd_sums(scenario)
+    large_agreements(scenario)
     return build(tmp_path_factory.mktemp("range"), scenario, dbt_folder=dbt_folder)
 
 
@@ -125,14 +177,40 @@ def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None
         "select customer_id, net_amount, flags from marts.fct_invoices order by customer_id"
     )
     assert [tuple(row.values()) for row in invoices] == [
+        ("discounted", Decimal("6000000000000.00"), ""),
         ("events-fit", Decimal("99999999999999.60"), ""),
+        ("generous", Decimal(2), ""),
+        ("least", Decimal("99999999999999.00"), ""),
+        # 0.5 × (200,000,000,000 - 100) beside the usage.
+        ("overage", Decimal("299999999950.00"), ""),
         ("package-fits", Decimal(9), ""),
         ("per-unit", Decimal(5), "A charge is left out because its amount is out of range"),
         ("per-unit-fits", Decimal("100000000000000.00"), ""),
+        ("prepaid", Decimal(9), ""),
         ("sound", Decimal(1), ""),
         ("sum-fits", Decimal("100000000000000.00"), ""),
         ("sum-regions", Decimal("200000000000000.00"), ""),
         ("sum-reversed", Decimal(5), ""),
+        # 2,000,000,000,000 ÷ 1.19
+        ("tax-included", Decimal("1680672268907.56"), ""),
         ("tiers-fit", Decimal("99999999999999.60"), ""),
         ("versions", Decimal("180000000000000.00"), ""),
+    ]
+
+
+def test_what_an_amount_comes_to_elsewhere_stops_nobody(world: Installation) -> None:
+    """Credit, another currency and what lost usage may be worth are worked out from it."""
+    due = "select customer_id, due_amount, reporting_net_amount from marts.fct_invoices"
+    found = {row.pop("customer_id"): tuple(row.values()) for row in world.rows(due)}
+    assert found["prepaid"] == (Decimal(6), Decimal("13.50"))
+    assert found["sum-regions"] == (
+        Decimal("200000000000000.00"),
+        Decimal("300000000000000.00"),
+    )
+    assert world.rows(
+        "select finding_code, subject, event_count from marts.fct_usage_findings"
+        " where event_count = 20 order by all"
+    ) == [
+        {"finding_code": "unpriced_meter", "subject": None, "event_count": 20},
+        {"finding_code": "usage_of_nobody", "subject": "stranger", "event_count": 20},
     ]

@@ -77,8 +77,8 @@ bounds as (
         dimension_filter,
         tax_category,
         max(period_day_count) as period_day_count,
-        {{ as_price('coalesce(sum(minimum_amount * active_day_count), 0)') }} as minimum_day_amount,
-        {{ as_price('sum(maximum_amount * active_day_count)') }} as maximum_day_amount
+        {{ as_quantity('coalesce(sum(minimum_amount * active_day_count), 0)') }} as minimum_day_amount,
+        {{ as_quantity('sum(maximum_amount * active_day_count)') }} as maximum_day_amount
 
     from spans
     group by
@@ -142,8 +142,8 @@ compared as (
     select
         parts.*,
         currencies.minor_units,
-        {{ share('bounds.minimum_day_amount', '1', 'bounds.period_day_count') }} as minimum_amount,
-        {{ share('bounds.maximum_day_amount', '1', 'bounds.period_day_count') }} as maximum_amount,
+        {{ divided_product('bounds.minimum_day_amount', '1', 'bounds.period_day_count') }} as minimum_amount,
+        {{ divided_product('bounds.maximum_day_amount', '1', 'bounds.period_day_count') }} as maximum_amount,
         case
             when min(parts.first_price_id) over whole = max(parts.last_price_id) over whole
                 then parts.first_price_id

@@ -33,10 +33,25 @@ running as (
 
 ),
 
+-- What the period adds to the excess; a correction downwards gives some of it back.
+exceeded as (
+
+    select
+        *,
+        {{ as_amount('case when spent_so_far_amount > committed_amount
+            then spent_so_far_amount - committed_amount else 0 end
+            - case when spent_so_far_amount - spent_amount > committed_amount
+            then spent_so_far_amount - spent_amount - committed_amount else 0 end') }} as excess_amount
+    from running
+    where overage_factor is not null
+
+),
+
 lines as (
 
     select
         *,
+        {{ as_amount('0') }} as excess_amount,
         'true_up' as line_type,
         {{ as_amount('committed_amount - spent_so_far_amount') }} as exact_amount
     from running
@@ -47,17 +62,11 @@ lines as (
 
     union all
 
-    -- What the period adds to the excess; a correction downwards gives some of it back.
     select
         *,
         'overage' as line_type,
-        {{ as_amount('(case when spent_so_far_amount > committed_amount
-            then spent_so_far_amount - committed_amount else 0 end
-            - case when spent_so_far_amount - spent_amount > committed_amount
-            then spent_so_far_amount - spent_amount - committed_amount else 0 end)
-            * (overage_factor - 1)') }} as exact_amount
-    from running
-    where overage_factor is not null
+        {{ multiplied_amount('excess_amount', '(overage_factor - 1)') }} as exact_amount
+    from exceeded
 
 )
 

@@ -153,7 +153,7 @@ granted as (
             when measured.unit_factor = 1 then measured.metered_value
             else {{ try_quantity('measured.metered_value', 'measured.unit_factor') }}
         end as metered_quantity,
-        {{ as_quantity('measured.included_quantity + coalesce(free_units.free_quantity, 0)') }}
+        {{ try_quantity_sum('measured.included_quantity', 'coalesce(free_units.free_quantity, 0)') }}
             as allowance_quantity
 
     from measured

@@ -1,6 +1,6 @@
 -- Grain: one row per prepaid credit grant of the newest snapshot that can be used, in units where
 -- it states a quantity and in money otherwise.
--- What cannot (no amount, no known customer) is listed by the test credit_grants_are_usable.
+-- What cannot (no amount or an absurd one, no known customer) is listed by the test credit_grants_are_usable.
 with
 
 load_files as (
@@ -102,8 +102,10 @@ priced as (
         *,
         case when granted_quantity > 0 and coalesce(is_used_as_units, true) then granted_quantity end
             as unit_quantity,
-        coalesce(stated_amount, {{ as_amount('granted_quantity * unit_price') }})
-            as exact_amount
+        case
+            when stated_amount is null then {{ try_product('granted_quantity', 'unit_price') }}
+            when stated_amount < 100000000000000 then {{ as_amount('stated_amount') }}
+        end as exact_amount
 
     from parsed
 
@@ -147,6 +149,8 @@ select
 from dated
 where
     coalesce(granted_quantity, granted_amount) > 0
+    -- More than anybody uses, and than the ledger adds up: it stops nobody else.
+    and coalesce(granted_quantity, granted_amount) < 100000000000000000000
     and not is_used_otherwise
     and granted_at is not null
     and expires_at is not null
