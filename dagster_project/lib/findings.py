@@ -100,11 +100,11 @@ class Findings:
 def read_findings(
     connection: duckdb.DuckDBPyConnection, period: str, limit: int = 5, schema: str = "marts"
 ) -> list[Findings]:
-    """Findings of a billing period, and those of no period, by kind.
+    """Findings of what the issue of a month bills, and those of no month, by kind.
 
     Args:
         connection: Where the marts are; only read.
-        period: Billing period, ``YYYY-MM``.
+        period: Month of issue, ``YYYY-MM``.
         limit: How many of a kind are shown at the most.
         schema: Of the marts.
     Returns: One item for each kind of which there is any, in the order of FINDINGS.
@@ -118,22 +118,27 @@ def read_findings(
         )
         reader = connection.execute(
             f"select *, count(*) over () as finding_count from {schema}.{kind.mart}"
-            " where finding_code = ? and coalesce(billing_period, ?) = ?"
+            " where finding_code = ? and (coalesce(issue_period, ?) = ?"
+            # Drafts of months that were skipped are issued with it.
+            f" or issue_period in (select issue_period from {schema}.fct_invoices"
+            " where invoice_status = 'draft' and issue_period < ?))"
             f" order by {order}, customer_id, subscription_id, meter_code limit ?",
-            [code, period, period, limit],
+            [code, period, period, period, limit],
         )
         names = [column[0] for column in reader.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in reader.fetchall()]
         if rows:
-            shown = [_as_finding(row) for row in rows]
+            shown = [_as_finding(row, period) for row in rows]
             found.append(
                 Findings(code, rows[0]["finding_count"], rows[0]["is_blocking"], shown)
             )
     return found
 
 
-def _as_finding(row: Mapping[str, Any]) -> Finding:
+def _as_finding(row: Mapping[str, Any], period: str) -> Finding:
     texts = _usage_text(row) if "event_count" in row else _invoice_text(row)
+    if row["billing_period"] not in (None, period):
+        texts += f" ({row['billing_period']})"
     quantity = row["quantity"]
     return Finding(
         row["finding_code"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,75 @@ def test_what_is_usual_is_no_finding(world: Installation) -> None:
     """A table that is full every month is read by nobody."""
     with world.read() as connection:
         assert read_findings(connection, "2025-12") == []
+
+
+def late_for_january(world: Scenario) -> Scenario:
+    """What lands once January has been issued, beside the same accounts."""
+    late = Scenario(customers=world.customers, subscriptions=world.subscriptions)
+    late.customer("new", country_code="FR")
+    late.customer("giving")
+    for name, quantity in (("new", "4"), ("giving", "-4")):
+        late.subscription(name, plan_code="P")
+        late.event(name, quantity, file="late")
+    late.event("known", "7", event_type="llm", data={"model": "b"}, file="late")
+    late.event("lost", "3", file="late")
+    return late
+
+
+def test_what_lands_for_an_issued_month_is_said_with_the_next(
+    tmp_path: Path, dbt_folder: Path
+) -> None:
+    """Said with January alone, which nobody issues again, it would be lost in silence."""
+    scenario = odd_customers()
+    scenario.customers, scenario.subscriptions, scenario.events = [], [], {}
+    scenario.customer("known")
+    scenario.subscription("known", plan_code="P")
+    scenario.event("known", "10")
+    # Of a type of which nothing more lands: said with January, and not again.
+    scenario.meter("other", "odd")
+    scenario.event("nobody", "2", event_type="odd")
+    world = build(tmp_path, scenario, dbt_folder=dbt_folder, period="2026-01", tested=False)
+    world.issue("2026-01")
+    world.land(late_for_january(scenario), "2")
+    world.ingest(datetime(2026, 6, 2, tzinfo=UTC))
+    world.dbt_build("2026-02")
+    with world.read() as connection:
+        said = {
+            findings.code: [str(finding) for finding in findings.shown]
+            for findings in read_findings(connection, "2026-02")
+        }
+        before = read_findings(connection, "2026-01")
+    assert [(found.code, [f.meter for f in found.shown]) for found in before] == [
+        ("usage_of_nobody", ["other"])
+    ]
+    assert said == {
+        "unpriced_values": [
+            (
+                "customer known, meter tokens, 7 unit: 1 event of subscription known: no price"
+                " takes model=b (2026-01)"
+            )
+        ],
+        "usage_of_nobody": [
+            (
+                "meter used, 3 unit: 1 event of subject lost: unknown subject,"
+                " perhaps 3.33 EUR (2026-01)"
+            )
+        ],
+        "missing_tax_rate": ["no rate for standard in FR: 1 draft over 4 EUR net (2026-01)"],
+        "negative_draft": ["customer giving: invoice over -4.76 EUR (2026-01)"],
+    }
+
+
+def test_a_month_that_was_skipped_is_said_with_the_month_that_issues_it(
+    world: Installation,
+) -> None:
+    """Its drafts are issued with the next month, so that is where somebody looks."""
+    with world.read() as connection:
+        january = read_findings(connection, "2026-01")
+        february = read_findings(connection, "2026-02")
+    assert [(found.code, found.count) for found in february] == [
+        (found.code, found.count) for found in january
+    ]
+    assert all(
+        finding.text.endswith(" (2026-01)") for found in february for finding in found.shown
+    )

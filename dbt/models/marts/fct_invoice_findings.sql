@@ -109,7 +109,7 @@ rounded_charges as (
 findings as (
 
     select
-        'out_of_own_range' as finding_code, billing_period, customer_id,
+        'out_of_own_range' as finding_code, billing_period, billing_period as issue_period, customer_id,
         cast(null as string) as subscription_id, cast(null as string) as charge_code,
         cast(null as string) as meter_code, cast(null as {{ quantity_type() }}) as quantity,
         cast(null as string) as unit, net_amount as found_amount, earlier_amount as usual_amount,
@@ -125,7 +125,7 @@ findings as (
     union all
 
     select
-        'negative_draft' as finding_code, billing_period, customer_id,
+        'negative_draft' as finding_code, billing_period, issue_period, customer_id,
         cast(null as string) as subscription_id, cast(null as string) as charge_code,
         cast(null as string) as meter_code, cast(null as {{ quantity_type() }}) as quantity,
         cast(null as string) as unit, total_amount as found_amount,
@@ -139,8 +139,8 @@ findings as (
     union all
 
     select
-        'rounded_to_nothing' as finding_code, billing_period, customer_id, subscription_id, charge_code,
-        meter_code, {{ exact_sum('quantity') }} as quantity, max(unit) as unit,
+        'rounded_to_nothing' as finding_code, billing_period, billing_period as issue_period,
+        customer_id, subscription_id, charge_code, meter_code, {{ exact_sum('quantity') }} as quantity, max(unit) as unit,
         {{ as_money('0') }} as found_amount, cast(null as {{ money_type() }}) as usual_amount,
         currency_code, sum(line_count) as found_count, example
     from rounded_charges
@@ -150,16 +150,20 @@ findings as (
     union all
 
     select
-        'missing_tax_rate' as finding_code, billing_period, cast(null as string) as customer_id,
-        cast(null as string) as subscription_id, cast(null as string) as charge_code,
-        cast(null as string) as meter_code, cast(null as {{ quantity_type() }}) as quantity,
-        cast(null as string) as unit, sum(net_amount) as found_amount,
-        cast(null as {{ money_type() }}) as usual_amount, currency_code,
-        count(distinct invoice_id) as found_count,
-        concat_ws(' ', coalesce(country_code, '(no country)'), tax_category) as example
-    from {{ ref('inv_lines') }}
-    where lacks_tax_rate
-    group by billing_period, currency_code, country_code, tax_category
+        'missing_tax_rate' as finding_code, lines.billing_period, invoices.issue_period,
+        cast(null as string) as customer_id, cast(null as string) as subscription_id,
+        cast(null as string) as charge_code, cast(null as string) as meter_code,
+        cast(null as {{ quantity_type() }}) as quantity, cast(null as string) as unit,
+        sum(lines.net_amount) as found_amount, cast(null as {{ money_type() }}) as usual_amount,
+        lines.currency_code, count(distinct lines.invoice_id) as found_count,
+        concat_ws(' ', coalesce(lines.country_code, '(no country)'), lines.tax_category) as example
+    from {{ ref('inv_lines') }} as lines
+    inner join invoices
+        on lines.invoice_id = invoices.invoice_id
+    where lines.lacks_tax_rate
+    group by
+        lines.billing_period, invoices.issue_period, lines.currency_code, lines.country_code,
+        lines.tax_category
 
 )
 
@@ -167,6 +171,7 @@ select
     findings.finding_code,
     coalesce(checks.blocks, false) as is_blocking,
     findings.billing_period,
+    findings.issue_period,
     findings.customer_id,
     findings.subscription_id,
     findings.charge_code,

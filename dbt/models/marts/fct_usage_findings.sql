@@ -11,6 +11,47 @@ meters as (
 
 ),
 
+-- A month that has been issued says no more, so what lands for it afterwards is said with the month
+-- that is billed.
+issued as (
+
+    select
+        max(coalesce(issue_period, billing_period)) as last_issued_month,
+        max(issued_at) as last_issued_at,
+        {{ billed_month('max(coalesce(issue_period, billing_period))') }} as billed_month
+
+    from {{ source('ledger', 'issued_invoices') }}
+
+),
+
+late_files as (
+
+    select
+        load_files.file_id,
+        load_files.source_file
+
+    from {{ source('raw', 'load_files') }} as load_files
+    inner join issued
+        on load_files.loaded_at > issued.last_issued_at
+    where load_files.file_kind = 'usage'
+
+),
+
+late_usage as (
+
+    select distinct
+        {{ month_text('unrated_events.event_date') }} as billing_period,
+        unrated_events.event_type
+
+    from {{ ref('met_unrated_events') }} as unrated_events
+    inner join {{ ref('met_unrated_days') }} as unrated_days
+        on unrated_events.event_date = unrated_days.event_date
+        and unrated_events.unrated_hash = unrated_days.unrated_hash
+    inner join late_files
+        on unrated_events.file_id = late_files.file_id
+
+),
+
 findings as (
 
     select
@@ -108,6 +149,13 @@ select
     findings.finding_code,
     coalesce(checks.blocks, false) as is_blocking,
     findings.billing_period,
+    case
+        when
+            findings.billing_period <= issued.last_issued_month
+            and coalesce(late_usage.event_type, late_files.source_file) is not null
+            then issued.billed_month
+        else findings.billing_period
+    end as issue_period,
     findings.customer_id,
     findings.subscription_id,
     findings.subject,
@@ -127,6 +175,13 @@ select
     end as estimated_amount,
     worths.currency_code
 from findings
+cross join issued
+left join late_usage
+    on findings.billing_period = late_usage.billing_period
+    and findings.event_type = late_usage.event_type
+    and findings.source_file is null
+left join late_files
+    on findings.source_file = late_files.source_file
 left join worths
     on findings.event_type = worths.event_type
     and findings.billing_period = worths.billing_period
