@@ -109,7 +109,8 @@ class SparkWarehouse:
                 # are put in place one by one there is none.
                 if (folder / "_SUCCESS").exists() or next(folder.glob("*=*"), None):
                     schema, table = folder.parts[-2:]
-                    connection.execute(f"create schema if not exists {schema}")
+                    # One of them is called default, which is a word of the language.
+                    connection.execute(f'create schema if not exists "{schema}"')
                     if next(folder.rglob("*.parquet"), None):
                         _create_view(connection, schema, table, folder)
             yield connection
@@ -241,7 +242,7 @@ def _create_view(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str, folder: Path
 ) -> None:
     connection.execute(
-        f'create view {schema}."{table}" as from read_parquet('
+        f'create view "{schema}"."{table}" as from read_parquet('
         f"{quoted(folder / '**' / '*.parquet')}, hive_partitioning = true,"
         " union_by_name = true)"
     )
