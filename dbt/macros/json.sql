@@ -42,13 +42,6 @@
 -- A name of the price book, which has no control characters, as the key of a JSON object.
 {% macro json_key(name) %}{{ return('"' ~ name | replace('\\', '\\\\') | replace('"', '\\"') ~ '": ') }}{% endmacro %}
 
--- The pairs of a dimension filter, a=x|y;b=z, as an object of texts: {"a": "x|y", "b": "z"}.
-{% macro filter_as_json(filter) -%}
-    '{' || replace({{ adapter.dispatch('pairs_quoted', 'meterhouse')(json_quoted(filter)) }}, ';', '", "') || '}'
-{%- endmacro %}
-{% macro duckdb__pairs_quoted(quoted) %}regexp_replace({{ quoted }}, '=([^;]*)', '": "\1', 'g'){% endmacro %}
-{% macro spark__pairs_quoted(quoted) %}regexp_replace({{ quoted }}, '=([^;]*)', '": "$1'){% endmacro %}
-
 {% macro sql_text(value) %}{{ adapter.dispatch('sql_text', 'meterhouse')(value) }}{% endmacro %}
 {% macro duckdb__sql_text(value) %}'{{ value | replace("'", "''") }}'{% endmacro %}
 {% macro spark__sql_text(value) %}'{{ value | replace('\\', '\\\\') | replace("'", "\\'") }}'{% endmacro %}

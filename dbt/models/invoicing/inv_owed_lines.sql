@@ -34,19 +34,58 @@ terms as (
 
 ),
 
+-- A charge has a line for each filter with bounds, so it says which.
+filter_properties as (
+
+    select
+        filter_text,
+        property_name,
+        min(condition_number) as condition_number,
+        replace({{ joined_text('condition_text', 'condition_number') }}, chr(10), ';')
+            as conditions_text
+
+    from (
+        select distinct
+            filter_text,
+            property_name,
+            condition_number,
+            case when operator = '=' then values_text else concat_ws('', operator, values_text) end
+                as condition_text
+        from {{ ref('stg_pricing__filters') }}
+        where price_id is not null
+    ) as conditions
+    group by filter_text, property_name
+
+),
+
+filters as (
+
+    select
+        filter_text,
+        concat_ws('', '{', replace({{ joined_text(
+            "concat_ws('', " ~ json_quoted('property_name') ~ ", ': ', " ~ json_quoted('conditions_text') ~ ")",
+            'condition_number'
+        ) }}, chr(10), ', '), '}') as filter_json
+
+    from filter_properties
+    group by filter_text
+
+),
+
 added_lines as (
 
     select
-        invoiced_customer_id, currency_code, billing_period, line_type, subscription_id,
-        term_from_at, charge_code, charge_name, price_id, line_from_at, line_to_at, exact_amount,
-        net_amount, tax_category, concat_ws('', charge_name, ': ', line_type) as description,
+        bound_lines.invoiced_customer_id, bound_lines.currency_code, bound_lines.billing_period,
+        bound_lines.line_type, bound_lines.subscription_id, bound_lines.term_from_at,
+        bound_lines.charge_code, bound_lines.charge_name, bound_lines.price_id,
+        bound_lines.line_from_at, bound_lines.line_to_at, bound_lines.exact_amount,
+        bound_lines.net_amount, bound_lines.tax_category,
+        concat_ws('', bound_lines.charge_name, ': ', bound_lines.line_type) as description,
         cast(null as string) as discount_code, 2 as line_order,
-        -- A charge has a line for each filter with bounds, so it says which.
-        case
-            when dimension_filter = '' then '{}'
-            else {{ filter_as_json('dimension_filter') }}
-        end as dimension_values
+        coalesce(filters.filter_json, '{}') as dimension_values
     from bound_lines
+    left join filters
+        on bound_lines.dimension_filter = filters.filter_text
 
     union all
 

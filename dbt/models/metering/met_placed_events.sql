@@ -5,8 +5,8 @@
 -- depends_on: {{ ref('stg_pricing__meters') }}
 {% set meters = with_property_columns(meters_by_event_type(), source('raw', 'usage_events')) %}
 {% set slots = range(1, slot_count(meters) + 1) %}
-{% set time_types = types_with_time_bands(meters) %}
-{% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
+{% set timed_meters = meters | selectattr('slot', 'equalto', 1) | selectattr('has_time_bands') | list %}
+{% set dimension_numbers = range(1, type_count(meters, 'dimensions', 1) + 1) %}
 with
 
 events as (
@@ -82,12 +82,10 @@ placed as (
     select
         judged.*,
         coalesce(judged.exclusion, judged.reject_reason, 'standing') as event_state,
-        {% for slot in slots %}{{ ' || ' if not loop.first }}case when is_metered_{{ slot }} then ' {{ slot }}' else '' end{% endfor %}
-            as taken_slots,
         {{ local_day_of('judged.event_at') }} as usage_date,
-        {% if time_types %}
+        {% if timed_meters %}
         case
-            when judged.event_type in ({{ time_types | join(', ') }})
+            when judged.event_type in ({% for meter in timed_meters %}{{ ', ' if not loop.first }}{{ sql_text(meter.event_type) }}{% endfor %})
                 then {{ utc_to_local('judged.event_at', zone_at('judged.event_at')) }}
         end as local_event_at,
         {% endif %}
@@ -118,14 +116,22 @@ select
     placed.data,
     placed.event_state,
     case when placed.exclusion is null then placed.reject_detail end as reject_detail,
-    case when placed.event_state = 'standing' then placed.taken_slots else '' end as taken_slots,
+    case
+        when placed.event_state = 'standing'
+            then {% for slot in slots %}{{ ' || ' if not loop.first }}case when {{ taken_in_time(meters, slot) }} then ' {{ slot }}' else '' end{% endfor %}
+
+        else ''
+    end as taken_slots,
     placed.usage_date,
     placed.slice_from_at,
     {% for slot in slots %}
-    case when placed.event_state = 'standing' and placed.is_metered_{{ slot }} then {{ rounded_value(meters, slot) }} end
+    case when placed.event_state = 'standing' and {{ taken_in_time(meters, slot) }} then {{ rounded_value(meters, slot) }} end
         as value_quantity_{{ slot }},
-    case when placed.event_state = 'standing' and placed.is_metered_{{ slot }} then coalesce(cast(placed.value_integer_{{ slot }} as string), placed.value_text_{{ slot }}) end
+    case when placed.event_state = 'standing' and {{ taken_in_time(meters, slot) }} then coalesce(cast(placed.value_integer_{{ slot }} as string), placed.value_text_{{ slot }}) end
         as value_text_{{ slot }},
+    {% endfor %}
+    {% for number in range(1, type_count(meters, 'filtered') + 1) %}
+    placed.has_filter_property_{{ number }},
     {% endfor %}
     {% for number in dimension_numbers %}
     {{ placed_dimension(meters, number) }} as dimension_text_{{ number }}{{ ',' if not loop.last }}

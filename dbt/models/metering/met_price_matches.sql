@@ -1,11 +1,13 @@
 -- Grain: one row per price of a charge whose prices are told apart by filters, and dimension
 -- values that the price takes. A price without a filter takes what is left, so it weighs nothing.
--- Prefixes are compared by length: one equality per length in use, not one test per prefix.
+-- The weight of a match grows with what is written: a whole value weighs more than any prefix of
+-- it, a longer prefix more than a shorter one, and any of them more than a comparison alone.
 with
 
 filters as (
 
-    select * from {{ ref('stg_pricing__price_filters') }}
+    select * from {{ ref('stg_pricing__filters') }}
+    where price_id is not null
 
 ),
 
@@ -38,58 +40,194 @@ seen as (
 
 ),
 
-lengths as (
+properties as (
 
     select distinct
         meter_code,
-        property_name,
-        value_length
+        property_name
 
     from filters
 
 ),
 
-cut as (
+texts as (
 
     select
         seen.meter_code,
         seen.dimension_values,
-        lengths.property_name,
-        lengths.value_length,
-        {{ json_text_by_name('seen.dimension_values', 'lengths.property_name') }} as property_text
+        properties.property_name,
+        {{ json_text_by_name('seen.dimension_values', 'properties.property_name') }}
+            as property_text
 
     from seen
+    inner join properties
+        on seen.meter_code = properties.meter_code
+
+),
+
+numbered as (
+
+    select
+        *,
+        {{ parse_quantity('property_text') }} as property_number
+
+    from texts
+
+),
+
+lengths as (
+
+    select distinct
+        meter_code,
+        property_name,
+        length(value_text) as value_length
+
+    from filters
+    where operator in ('=', '!=')
+
+),
+
+-- Prefixes are compared by length: one equality per length in use, not one test per prefix.
+cut as (
+
+    select
+        texts.*,
+        lengths.value_length,
+        substr(texts.property_text, 1, lengths.value_length) as cut_text
+
+    from texts
     inner join lengths
-        on seen.meter_code = lengths.meter_code
+        on texts.meter_code = lengths.meter_code
+        and texts.property_name = lengths.property_name
+
+),
+
+named_values as (
+
+    select
+        filters.price_id,
+        cut.dimension_values,
+        filters.condition_number,
+        case
+            when filters.is_prefix then 1 + 2 * cut.value_length
+            else 2 + 2 * cut.value_length
+        end as match_rank
+
+    from cut
+    inner join filters
+        on cut.meter_code = filters.meter_code
+        and cut.property_name = filters.property_name
+        and cut.value_length = length(filters.value_text)
+        and cut.cut_text = filters.value_text
+        and (filters.is_prefix or length(cut.property_text) = cut.value_length)
+    where filters.operator in ('=', '!=')
+
+    union all
+
+    select
+        filters.price_id,
+        numbered.dimension_values,
+        filters.condition_number,
+        2 + 2 * length(numbered.property_text) as match_rank
+
+    from numbered
+    inner join filters
+        on numbered.meter_code = filters.meter_code
+        and numbered.property_name = filters.property_name
+        and numbered.property_number = filters.value_number
+    where filters.operator in ('=', '!=')
+
+),
+
+named_matches as (
+
+    select
+        price_id,
+        dimension_values,
+        condition_number,
+        max(match_rank) as match_rank
+
+    from named_values
+    group by price_id, dimension_values, condition_number
+
+),
+
+conditions as (
+
+    select
+        price_id,
+        meter_code,
+        condition_number,
+        property_name,
+        operator,
+        max(value_number) as value_number
+
+    from filters
+    group by price_id, meter_code, condition_number, property_name, operator
+
+),
+
+condition_matches as (
+
+    select
+        named_matches.price_id,
+        named_matches.dimension_values,
+        conditions.property_name,
+        named_matches.match_rank
+    from named_matches
+    inner join conditions
+        on named_matches.price_id = conditions.price_id
+        and named_matches.condition_number = conditions.condition_number
+    where conditions.operator = '='
+
+    union all
+
+    select
+        conditions.price_id,
+        numbered.dimension_values,
+        conditions.property_name,
+        1 as match_rank
+    from conditions
+    inner join numbered
+        on conditions.meter_code = numbered.meter_code
+        and conditions.property_name = numbered.property_name
+    left join named_matches
+        on conditions.price_id = named_matches.price_id
+        and conditions.condition_number = named_matches.condition_number
+        and numbered.dimension_values = named_matches.dimension_values
+    where
+        case conditions.operator
+            when '!=' then named_matches.price_id is null
+            when '>' then numbered.property_number > conditions.value_number
+            when '>=' then numbered.property_number >= conditions.value_number
+            when '<' then numbered.property_number < conditions.value_number
+            when '<=' then numbered.property_number <= conditions.value_number
+            else false
+        end
 
 ),
 
 property_matches as (
 
     select
-        filters.price_id,
-        cut.dimension_values,
-        filters.property_name,
-        max(filters.match_rank) as match_rank
+        price_id,
+        dimension_values,
+        property_name,
+        count(*) as condition_count,
+        max(match_rank) as match_rank
 
-    from cut
-    inner join filters
-        on cut.meter_code = filters.meter_code
-        and cut.property_name = filters.property_name
-        and cut.value_length = filters.value_length
-        and substr(cut.property_text, 1, cut.value_length) = filters.value_text
-        and (filters.is_prefix or length(cut.property_text) = filters.value_length)
-    group by filters.price_id, cut.dimension_values, filters.property_name
+    from condition_matches
+    group by price_id, dimension_values, property_name
 
 ),
 
-property_counts as (
+condition_counts as (
 
     select
         price_id,
-        count(distinct property_name) as property_count
+        count(*) as condition_count
 
-    from filters
+    from conditions
     group by price_id
 
 )
@@ -99,13 +237,13 @@ select
     property_matches.dimension_values,
     cast(sum(property_matches.match_rank) as integer) as match_rank
 from property_matches
-inner join property_counts
-    on property_matches.price_id = property_counts.price_id
+inner join condition_counts
+    on property_matches.price_id = condition_counts.price_id
 group by
     property_matches.price_id,
     property_matches.dimension_values,
-    property_counts.property_count
-having count(*) = property_counts.property_count
+    condition_counts.condition_count
+having sum(property_matches.condition_count) = condition_counts.condition_count
 
 union all
 

@@ -7,13 +7,14 @@
     incremental_strategy=replacing_days(),
     unique_key='event_date',
     partition_by='event_date',
-    on_schema_change='fail'
+    on_schema_change='append_new_columns'
 ) }}
 -- depends_on: {{ ref('met_unique_values') }}
 -- depends_on: {{ ref('met_event_values') }}
 {% set meters = meters_by_event_type() %}
 {% set summed_slots, largest_slots = slots_of(meters, 'sum'), slots_of(meters, 'max') %}
-{% set dimension_numbers = range(1, dimension_count(meters) + 1) %}
+{% set dimension_numbers = range(1, type_count(meters, 'dimensions', 1) + 1) %}
+{% set filter_numbers = range(1, type_count(meters, 'filtered') + 1) %}
 with
 
 placed_events as (
@@ -70,6 +71,9 @@ grouped as (
         {% endfor %}
         {% for slot in largest_slots %}
         max(value_quantity_{{ slot }}) as quantity_max_{{ slot }},
+        {% endfor %}
+        {% for number in filter_numbers %}
+        bool_or(has_filter_property_{{ number }}) as has_filter_property_{{ number }},
         {% endfor %}
         count(*) as event_count,
         min(event_at) as first_event_at,
@@ -143,6 +147,9 @@ aggregated as (
         {{ exact_sum('case when meter_code is not null then quantity_sum end') }} as quantity_sum,
         {{ as_quantity('max(case when meter_code is not null then quantity_max end)') }}
             as quantity_max,
+        {% for number in filter_numbers %}
+        bool_or(has_filter_property_{{ number }}) as has_filter_property_{{ number }},
+        {% endfor %}
         min(first_event_at) as first_event_at,
         max(last_event_at) as last_event_at
 
@@ -180,6 +187,11 @@ select
     aggregated.quantity_max,
     aggregated.first_event_at,
     aggregated.last_event_at,
+    concat_ws(
+        '', ''{% for number in filter_numbers %},
+        case when aggregated.has_filter_property_{{ number }} then ' {{ number }}' end
+        {%- endfor %}
+    ) as filter_properties,
     {{ metered_by('aggregated.first_event_at') }} as event_type_hash,
     watermark.metered_load_id,
     cast({{ next_number('metering_number') }} as bigint) as metering_number

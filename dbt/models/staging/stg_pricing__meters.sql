@@ -33,46 +33,38 @@ priced_meters as (
 
 ),
 
--- Dimensions that are not sent but read from the size or the time of an event.
-derived_dimensions as (
+-- What a meter reads by bands or looks at in its filter, as a text that changes with its meaning.
+readings as (
 
     select
-        meters.meter_code,
+        meter_code,
+        case when band_kind = 'time' then 1 else 0 end as is_by_time,
+        concat_ws(
+            '|', name, band_kind, property_name, cast(up_to as string), day_numbers,
+            cast(from_minute as string), cast(to_minute as string), holiday_date, band
+        ) as reading_text
+    from {{ ref('stg_pricing__meter_properties') }}
+    where band_kind is not null
+
+    union all
+
+    select
+        meter_code,
         0 as is_by_time,
-        concat_ws('|', 'size', bands.dimension, bands.property, cast(bands.up_to as string), bands.band)
-            as dimension_text
-    from meters
-    inner join {{ ref('dimension_bands') }} as bands
-        on meters.event_type = bands.event_type
-        and concat_ws('', '|', meters.dimensions, '|') like concat_ws('', '%|', bands.dimension, '|%')
-    union all
-    select
-        meters.meter_code,
-        1 as is_by_time,
-        concat_ws('|', 'time', bands.dimension, bands.days, bands.from_time, bands.to_time, bands.band)
-            as dimension_text
-    from meters
-    inner join {{ ref('time_bands') }} as bands
-        on concat_ws('', '|', meters.dimensions, '|') like concat_ws('', '%|', bands.dimension, '|%')
-    union all
-    select
-        meters.meter_code,
-        1 as is_by_time,
-        concat_ws('|', 'holiday', holidays.dimension, holidays.holiday_date) as dimension_text
-    from meters
-    inner join {{ ref('holidays') }} as holidays
-        on concat_ws('', '|', meters.dimensions, '|') like concat_ws('', '%|', holidays.dimension, '|%')
+        concat_ws('', property_name, operator, values_text) as reading_text
+    from {{ ref('stg_pricing__filters') }}
+    where price_id is null
 
 ),
 
-derived_meters as (
+read_meters as (
 
     select
         meter_code,
         max(is_by_time) = 1 as has_time_bands,
-        md5({{ joined_text('dimension_text', 'dimension_text') }}) as derived_hash
+        md5({{ joined_text('reading_text', 'reading_text') }}) as reading_hash
 
-    from derived_dimensions
+    from readings
     group by meter_code
 
 ),
@@ -82,8 +74,8 @@ described as (
     select
         meters.*,
         {{ as_quantity('coalesce(meters.unit_quantity, 1)') }} as unit_size,
-        derived_meters.derived_hash,
-        coalesce(derived_meters.has_time_bands, false) as has_time_band,
+        read_meters.reading_hash,
+        coalesce(read_meters.has_time_bands, false) as has_time_band,
         coalesce(priced_meters.is_filtered, false) as is_filtered,
         meters.aggregation in ('min', 'latest', 'time_weighted', 'percentile_95')
         or coalesce(priced_meters.is_priced_by_event, false) as keeps_event_values
@@ -91,8 +83,8 @@ described as (
     from meters
     left join priced_meters
         on meters.meter_code = priced_meters.meter_code
-    left join derived_meters
-        on meters.meter_code = derived_meters.meter_code
+    left join read_meters
+        on meters.meter_code = read_meters.meter_code
 
 ),
 
@@ -110,7 +102,7 @@ numbered as (
             '|', meter_code, event_type, aggregation, value_property, filter, dimensions,
             cast(rounding_increment as string), cast(minimum_quantity as string),
             case when is_filtered then 'filtered' end,
-            case when keeps_event_values then 'by event' end, derived_hash
+            case when keeps_event_values then 'by event' end, reading_hash
         )) as meter_hash
 
     from described
