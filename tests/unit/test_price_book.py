@@ -98,6 +98,23 @@ EDITS = [
     ("meters.csv", "zone=x", "kind=c", 2, "filter", "2 times"),
     ("meters.csv", "kind=a|b", "kind=a| b", 2, "filter", "spaces around"),
     ("meters.csv", "kind=a|b", "kind=a\x01|b", 2, "filter", "control character"),
+    ("meters.csv", "kind=a|b", "kind==a", 2, "filter", "unknown operator =="),
+    ("meters.csv", "kind=a|b", "kind=~a", 2, "filter", "unknown operator =~"),
+    ("meters.csv", "kind=a|b", "kind!!=a", 2, "filter", "unknown operator !!="),
+    ("meters.csv", "kind=a|b", "kind<>a", 2, "filter", "unknown operator <>"),
+    ("meters.csv", "kind=a|b", "kind=>5|6", 2, "filter", "unknown operator =>"),
+    ("meters.csv", "kind=a|b", "kind~a", 2, "filter", "not a property=value pair"),
+    ("meters.csv", "kind=a|b", "kind!=", 2, "filter", "names nothing as a value"),
+    ("meters.csv", "kind=a|b", "!=a", 2, "filter", "names nothing before its !="),
+    ("meters.csv", "kind=a|b", "kind!= a", 2, "filter", "spaces around"),
+    ("meters.csv", "kind=a|b", "kind!=a*b", 2, "filter", "not at its end"),
+    ("meters.csv", "kind=a|b", "kind>a", 2, "filter", "not a plain decimal"),
+    ("meters.csv", "kind=a|b", "kind>=5*", 2, "filter", "not a plain decimal"),
+    ("meters.csv", "kind=a|b", "kind>", 2, "filter", "names nothing as a value"),
+    ("meters.csv", "kind=a|b", "kind<5|6", 2, "filter", "more than one number"),
+    ("meters.csv", "kind=a|b", "kind<=1e-13", 2, "filter", "12 decimal places"),
+    ("meters.csv", "kind=a|b", "kind<=1e26", 2, "filter", "26 digits"),
+    ("meters.csv", "kind=a|b", "kind>1;kind>2", 2, "filter", "named 2 times with >"),
     ("meters.csv", "zone|kind", "zone|ki\tnd", 2, "dimensions", "control character"),
     ("meters.csv", "zone|kind", "zone||kind", 2, "dimensions", "names nothing"),
     ("meters.csv", "zone|kind", "zone|zone", 2, "dimensions", "2 times"),
@@ -154,6 +171,9 @@ EDITS = [
     ("prices.csv", ",,10,,,,", ",,10,,,a=b,", 3, "dimension_filter", "not a dimension"),
     ("prices.csv", ",,10,,,,", ",,10,,,zone,", 3, "dimension_filter", "not a property=value"),
     ("prices.csv", ",,10,,,,", ",,10,,,zone=a*b,", 3, "dimension_filter", "not at its end"),
+    ("prices.csv", ",,10,,,,", ",,10,,,zone=<5,", 3, "dimension_filter", "operator =<"),
+    ("prices.csv", ",,10,,,,", ",,10,,,zone<=x,", 3, "dimension_filter", "plain decimal"),
+    ("prices.csv", ",,10,,,,", ",,10,,,a!=b,", 3, "dimension_filter", "not a dimension"),
     ("prices.csv", ",,10,,,,arrears", ",,10,,,,advance", 3, "billed", "before it happens"),
     ("prices.csv", "arrears,true", "later,true", 2, "billed", "unknown"),
     ("prices.csv", "arrears,true", "arrears,maybe", 2, "prorated", "neither true nor false"),
@@ -615,6 +635,23 @@ def test_a_negotiated_price_is_not_an_overlap(tmp_path: Path) -> None:
         ("zone=a", "kind=x", True),
         ("zone=55*;kind=x*", "zone=5511*;kind=xy*", False),
         ("zone=55*;kind=xy*", "zone=5511*;kind=x*", True),
+        ("zone=30", "zone=30.0|3", True),
+        ("zone=30", "zone=3*", False),
+        ("zone!=eu", "zone=eu", False),
+        ("zone!=eu", "zone=us|eu", False),
+        ("zone!=eu", "zone=5*", False),
+        ("zone!=eu", "zone=*", True),
+        ("zone!=eu", "zone!=us", True),
+        ("zone!=eu", "kind!=x", True),
+        ("zone>=60", "zone<60", False),
+        ("zone>60;zone<=90", "zone>90", False),
+        ("zone>60;zone<=90", "zone>=90", True),
+        ("zone>60", "zone=60", False),
+        ("zone>60", "zone!=70", True),
+        ("zone=6*;zone<60", "zone=6*;zone>=60", False),
+        ("zone=55*;zone!=5511", "zone=55*|1*", True),
+        ("zone>60;kind=x", "zone>70;kind=y", False),
+        ("zone>60;kind=x", "zone>70;kind=x*", False),
     ],
 )
 def test_filters_of_a_charge_that_take_the_same_usage_are_found(
@@ -626,6 +663,19 @@ def test_filters_of_a_charge_that_take_the_same_usage_are_found(
     book = SOUND | {"prices.csv": SOUND["prices.csv"] + rows}
     found = [(d.row, d.column) for d in check_price_book(write_book(tmp_path, book))]
     assert found == ([(8, "dimension_filter")] if is_overlap else [])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *("kind!=a|b", "kind=a*", "kind>=1e3;kind<.5", "zone=55*;zone!=5511*", "kind!=<1K"),
+        *("kind=a!b|c>d", "kind=<1K|>1K"),
+    ],
+)
+def test_a_filter_may_be_written_so(tmp_path: Path, rule: str) -> None:
+    """A value is a text, whatever signs it has; a band may well be named <1K."""
+    meters = SOUND["meters.csv"].replace("kind=a|b;zone=x", rule)
+    assert check_price_book(write_book(tmp_path, SOUND | {"meters.csv": meters})) == []
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,23 @@ def test_bands_say_what_they_mean(tmp_path: Path) -> None:
     ]
 
 
+def test_a_band_that_only_a_meter_looks_at_is_shown(tmp_path: Path) -> None:
+    """Nobody could tell from "kind: not short" which calls are counted."""
+    meters = SOUND["meters.csv"].replace(
+        "kind=a|b;zone=x,zone|kind", "kind!=short;len>=5,zone"
+    )
+    book = SOUND | {
+        "meters.csv": meters,
+        "dimension_bands.csv": (
+            "event_type,dimension,property,up_to,band\n"
+            "call,kind,seconds,60,short\ncall,kind,seconds,,long\n"
+        ),
+    }
+    (prices, bands, *_) = show_plan(read_plan(write_book(tmp_path, book), "p"))
+    assert any("kind: not short\nlen: >= 5" in cell for row in prices.rows for cell in row)
+    assert [row[:2] for row in bands.rows] == [("kind", "short"), ("kind", "long")]
+
+
 def test_an_unknown_plan_is_one_sentence(tmp_path: Path) -> None:
     """A traceback would not say which plans there are."""
     with pytest.raises(ValueError, match=r"There is no plan 'q'; the price book has p\."):

@@ -208,3 +208,71 @@ def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: 
         "select usage_date from marts.fct_usage_daily where customer_id = 'moved' order by all"
     )
     assert [str(row["usage_date"]) for row in moved] == ["2026-01-21", "2026-02-01"]
+
+
+def test_a_changed_filter_or_band_meters_its_days_again(
+    tmp_path: Path, dbt_folder: Path
+) -> None:
+    """A customer would be billed by the filter of the day on which his usage landed.
+
+    The bound of a size goes from 10 to 20, the night ends at 7 instead of 6, and what was "a"
+    is all but "a" by now. Nothing happens to what nobody looks at.
+    """
+    world = Scenario()
+    world.subscriber("used")
+    world.meter("used", "use")
+    world.meter("big", "pack", "count", filter="size=big")
+    world.meter("night", "light", "count", filter="shift=night")
+    world.meter("kind", "call", "count", filter="kind=a")
+    weight = {"event_type": "pack", "dimension": "size", "property": "weight"}
+    days = {"dimension": "shift", "days": "mon|tue|wed|thu|fri|sat|sun"}
+
+    def bands(bound: str, end: str) -> None:
+        world.tables["dimension_bands"] = [
+            weight | {"up_to": bound, "band": "small"},
+            weight | {"up_to": "", "band": "big"},
+        ]
+        world.tables["time_bands"] = [
+            days | {"from_time": "00:00", "to_time": end, "band": "night"},
+            days | {"from_time": end, "to_time": "24:00", "band": "day"},
+        ]
+
+    bands("10", "06:00")
+    for meter in ("big", "night", "kind"):
+        world.price("used", "per_unit", charge=meter, meter_code=meter, unit_price="1")
+    for day, event_type, values in [
+        ("05", "use", {}),
+        ("06", "pack", {"weight": ("10", "10.0", "20", "20.5")}),
+        ("07", "light", {"at": ("05:59:59", "06:00:00", "06:59:59", "07:00:00")}),
+        ("08", "call", {"kind": ("a", "b", "c")}),
+    ]:
+        for name, texts in values.items():
+            for text in texts:
+                at = f"2026-01-{day}T{text if name == 'at' else '12:00:00'}Z"
+                world.event("used", event_type=event_type, at=at, data={name: text})
+        if not values:
+            world.event("used", "1", at=f"2026-01-{day}T12:00:00Z")
+    installation = build(tmp_path / "data", world, dbt_folder=dbt_folder, tested=False)
+    counted = (
+        "select meter_code, cast(quantity as bigint) as quantity from marts.fct_usage_daily"
+        " order by meter_code"
+    )
+    before = installation.rows(counted)
+    assert [tuple(row.values()) for row in before] == [
+        *(("big", 2), ("kind", 1), ("night", 1), ("used", 1))
+    ]
+
+    bands("20", "07:00")
+    world.meters[3] = dict(world.meters[3]) | {"filter": "kind!=a"}
+    installation.write_price_book(world)
+    installation.bill()
+    after = installation.rows(counted)
+    assert [tuple(row.values()) for row in after] == [
+        *(("big", 1), ("kind", 2), ("night", 3), ("used", 1))
+    ]
+    numbers = grown_days(
+        installation, "select event_date, max(metering_number) from %s group by all"
+    )
+    assert sorted(str(day) for day, number in numbers if number == 2) == [
+        *("2026-01-06", "2026-01-07", "2026-01-08")
+    ]

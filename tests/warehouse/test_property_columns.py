@@ -36,6 +36,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
     scenario.meter("tokens", "use", dimensions="model|size")
     scenario.meter("users", "use", "unique_count", value_property="user")
     scenario.meter("small", "use", "max", filter="size=1|2", rounding_increment="1000")
+    scenario.meter("sized", "use", "count", filter="size>=1;size!=2.0")
+    scenario.meter("seven", "use", "count", filter="user=7.0|y")
     scenario.meter("huge", "wide", rounding_increment="99999999999999999999999999")
     scenario.meter("used", "use", "count")
     scenario.meter("stored", "store")
@@ -83,6 +85,8 @@ def test_usage_is_metered_alike_whatever_it_landed_as(world: Installation) -> No
         " order by all"
     )
     assert [tuple(row.values()) for row in usage] == [
+        ("seven", "{}", Decimal(5), 5),
+        ("sized", "{}", Decimal(2), 2),
         ("small", "{}", Decimal(1000), 6),
         ("stored", "{}", Decimal("1.5"), 1),
         ("tokens", '{"model": "x", "size": "0"}', Decimal(0), 1),

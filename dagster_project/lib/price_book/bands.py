@@ -9,6 +9,7 @@ from datetime import date
 
 from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import QUANTITY_DIGITS, decimal, refers, required
+from dagster_project.lib.price_book.filters import conditions_of
 from dagster_project.lib.price_book.prices import check_tier_order
 from dagster_project.lib.price_book.records import Row, Tables
 
@@ -17,19 +18,27 @@ HOLIDAY = "holiday"
 MINUTES_OF_A_DAY = 24 * 60
 
 
+def _names_read(tables: Tables) -> set[tuple[str, str]]:
+    """Event types with what their meters have as a dimension, or only in a filter."""
+    return {
+        (row["event_type"], name)
+        for row in tables["meters.csv"]
+        for name in (
+            *row["dimensions"].split("|"),
+            *(condition.name for condition in conditions_of(row["filter"])),
+        )
+    }
+
+
 def check_dimension_bands(tables: Tables) -> Iterator[Defect]:
     """Check dimension_bands.csv: bands of one dimension are tiers of one property."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    dimensions = {
-        (row["event_type"], name)
-        for row in tables["meters.csv"]
-        for name in row["dimensions"].split("|")
-    }
+    names = _names_read(tables)
     for row in tables.get("dimension_bands.csv", []):
         yield from required(row, "event_type", "dimension", "property", "band")
         yield from decimal(row, "up_to", QUANTITY_DIGITS)
         key = (row["event_type"], row["dimension"])
-        if key not in dimensions:
+        if key not in names:
             message = f"no meter of {row['event_type']!r} has the dimension {key[1]!r}"
             yield row.defect("dimension", message)
         groups[key].append(row)
@@ -44,13 +53,11 @@ def check_dimension_bands(tables: Tables) -> Iterator[Defect]:
 def check_time_bands(tables: Tables) -> Iterator[Defect]:
     """Check time_bands.csv: each minute of each weekday is in exactly one band."""
     sized = {row["dimension"] for row in tables.get("dimension_bands.csv", [])}
-    dimensions = frozenset(
-        name for row in tables["meters.csv"] for name in row["dimensions"].split("|")
-    )
+    names = frozenset(name for _, name in _names_read(tables))
     calendars: dict[str, list[Row]] = defaultdict(list)
     for row in tables.get("time_bands.csv", []):
         found = list(required(row, "dimension", "days", "from_time", "to_time", "band"))
-        found += refers(row, "dimension", dimensions, "the dimensions of meters.csv")
+        found += refers(row, "dimension", names, "the dimensions of meters.csv")
         if row["dimension"] in sized:
             message = f"{row['dimension']!r} is already in dimension_bands.csv"
             found.append(row.defect("dimension", message))

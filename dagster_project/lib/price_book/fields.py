@@ -88,18 +88,27 @@ def decimal(
     text = row[column]
     if not text:
         return
+    for message in unheld(text, digits, places):
+        yield row.defect(column, message)
     value = exact_number(text)
     if value is None:
-        yield row.defect(column, f"{text!r} is not a plain decimal number")
         return
-    if _digits(value) > digits:
-        yield row.defect(column, f"{text} has more than {digits} digits before the point")
-    if _places(value) > places:
-        yield row.defect(column, f"{text} has more than {places} decimal places")
     if above and value <= Decimal(above):
         yield row.defect(column, f"{column} {text} is not above {above}")
     if at_least and value < Decimal(at_least):
         yield row.defect(column, f"{column} {text} is below {at_least}")
+
+
+def unheld(text: str, digits: int, places: int = DECIMAL_PLACES) -> Iterator[str]:
+    """Say why a text is no number that DECIMAL(digits + places, places) can hold."""
+    value = exact_number(text)
+    if value is None:
+        yield f"{text!r} is not a plain decimal number"
+        return
+    if _digits(value) > digits:
+        yield f"{text} has more than {digits} digits before the point"
+    if _places(value) > places:
+        yield f"{text} has more than {places} decimal places"
 
 
 def not_below_zero(row: Row, *columns: str) -> Iterator[Defect]:
@@ -130,40 +139,17 @@ def names(row: Row, column: str) -> Iterator[Defect]:
     names = row[column].split("|")
     if any(not name.strip() for name in names):
         yield row.defect(column, f"{row[column]!r} names nothing between its bars")
-    yield from _exact(row, column, names)
+    yield from exactly_named(row, column, names)
     for name, times in Counter(names).items():
         if name and times > 1:
             yield row.defect(column, f"{name!r} is named {times} times")
 
 
-def _exact(row: Row, column: str, names: Iterable[str]) -> Iterator[Defect]:
+def exactly_named(row: Row, column: str, names: Iterable[str]) -> Iterator[Defect]:
+    """Refuse names and values of which nobody could tell where they end."""
     for name in names:
         if name.strip() and name != name.strip():
             yield row.defect(column, f"{name!r} has spaces around it")
         # A value has them escaped; of a name nobody could tell what was meant.
         if _CONTROL.search(name.strip()):
             yield row.defect(column, f"{name!r} has a line break or another control character")
-
-
-def filter_pairs(row: Row, column: str) -> Iterator[Defect]:
-    """Check ``property=value`` pairs joined by ``;``, alternatives by ``|``."""
-    if not row[column]:
-        return
-    properties: list[str] = []
-    for pair in row[column].split(";"):
-        name, equals, values = pair.partition("=")
-        if not pair.strip():
-            yield row.defect(column, f"{row[column]!r} names nothing beside a semicolon")
-            continue
-        if not equals:
-            yield row.defect(column, f"{pair!r} is not a property=value pair")
-            continue
-        if not name.strip():
-            yield row.defect(column, f"{pair!r} names nothing before its equals sign")
-        if any(not value.strip() for value in values.split("|")):
-            yield row.defect(column, f"{pair!r} names nothing as a value")
-        yield from _exact(row, column, [name, *values.split("|")])
-        properties.append(name)
-    for name, times in Counter(properties).items():
-        if name and times > 1:
-            yield row.defect(column, f"{name!r} is named {times} times, and both must hold")

@@ -8,12 +8,12 @@ from dagster_project.lib.price_book.defects import Defect
 from dagster_project.lib.price_book.fields import (
     QUANTITY_DIGITS,
     decimal,
-    filter_pairs,
     names,
     one_of,
     required,
     unique,
 )
+from dagster_project.lib.price_book.filters import check_filter
 from dagster_project.lib.price_book.records import Tables
 
 AGGREGATIONS = (
@@ -33,7 +33,7 @@ def check_meters(tables: Tables) -> Iterator[Defect]:
         yield from one_of(row, "aggregation", AGGREGATIONS)
         if row["aggregation"] in AGGREGATIONS and row["aggregation"] != "count":
             yield from required(row, "value_property")
-        yield from filter_pairs(row, "filter")
+        yield from check_filter(row, "filter")
         yield from names(row, "dimensions")
         yield from decimal(row, "rounding_increment", QUANTITY_DIGITS, above="0")
         yield from decimal(row, "minimum_quantity", QUANTITY_DIGITS, at_least="0")

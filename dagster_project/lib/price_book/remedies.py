@@ -30,6 +30,7 @@ _ANOTHER_VALUE: tuple[tuple[str, str], ...] = (
         r"names nothing|not a property=value",
         "Write property=value, pairs joined by ; values by |.",
     ),
+    (r"more than one number", "Name one number, or use = for several."),
 )
 _ANOTHER_PLACE: tuple[tuple[str, str], ...] = (
     (r"save it as CSV in UTF-8", "In a spreadsheet: save as, CSV UTF-8."),
@@ -50,6 +51,10 @@ _ANOTHER_PLACE: tuple[tuple[str, str], ...] = (
     (r"has no tiers", "Add its tiers to price_tiers.csv, or choose another pricing_model."),
     (r"takes no tiers", "Delete the tier, or make the price tiered or volume."),
     (r"needs a meter", "Name the meter that counts what is sold, or make the price flat."),
+    (
+        r"the unknown operator",
+        "Use = or != with values joined by |, or one of > >= < <= with a number.",
+    ),
     (r"has a star", "Put the star at the end, or name the value whole."),
     (r"is named \d", "Name it once."),
     (

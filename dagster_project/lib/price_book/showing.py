@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dagster_project.lib.documents.formatting import Language, choose_language
+from dagster_project.lib.price_book.filters import conditions_of
 from dagster_project.lib.price_book.meters import ADDED_UP
 from dagster_project.lib.price_book.records import Row, Tables, read_tables
 from dagster_project.lib.text_table import TextTable
@@ -138,9 +139,9 @@ def _sold(plan: Plan, price: Row) -> Iterator[str]:
             metered += " × hours"
         yield f"1 {meter['unit']} = {plan.number(meter['unit_quantity'])} {metered}"
     for rule in (meter["filter"], price["dimension_filter"]):
-        for pair in filter(None, rule.split(";")):
-            name, _, values = pair.partition("=")
-            yield f"{name}: {values.replace('|', ' or ')}"
+        for condition in conditions_of(rule):
+            sign = {"=": "", "!=": "not "}.get(condition.operator, f"{condition.operator} ")
+            yield f"{condition.name}: {sign}{' or '.join(condition.values)}"
     if meter["rounding_increment"]:
         least = f", at least {meter['minimum_quantity']}" if meter["minimum_quantity"] else ""
         yield f"each event rounded up to {meter['rounding_increment']}{least}"
@@ -201,10 +202,22 @@ def _tiers(plan: Plan, tiers: list[Row], price: Row, unit: str, per: str) -> Ite
 
 def _bands(plan: Plan) -> TextTable:
     """What the bands mean that filters of the plan name."""
-    pairs = (pair for price in plan.prices for pair in price["dimension_filter"].split(";"))
-    used = {pair.partition("=")[0] for pair in pairs}
+    used = {
+        condition.name
+        for price in plan.prices
+        for condition in conditions_of(price["dimension_filter"])
+    }
+    # A property may be called like bands of other meters.
+    named = {
+        (condition.name, value)
+        for price in plan.prices
+        if price["meter_code"]
+        for condition in conditions_of(plan.meters[price["meter_code"]]["filter"])
+        for value in condition.values
+    }
     table = TextTable("Bands", ("Dimension", "Band", "Means"))
     rows = plan.tables.get("dimension_bands.csv", []) + plan.tables.get("time_bands.csv", [])
+    used |= {row["dimension"] for row in rows if (row["dimension"], row["band"]) in named}
     for row in rows:
         if row["dimension"] not in used:
             continue
