@@ -32,6 +32,11 @@ FINDINGS: Mapping[str, FindingKind] = {
         "all_usage_can_be_read",
         "Every landed record of the period can be used, or was sent again whole.",
     ),
+    "unseen_property": FindingKind(
+        "fct_usage_findings",
+        "all_filters_name_properties_of_events",
+        "Every property that a filter names has been seen in an event of its type.",
+    ),
     "unpriced_values": FindingKind(
         "fct_usage_findings",
         "all_dimension_values_are_priced",
@@ -161,6 +166,11 @@ def _usage_text(row: Mapping[str, Any]) -> str:
         return f"{events}{subject} rejected in {row['source_file']}: {reason}{example}{stake}"
     if code == "usage_of_nobody":
         return f"{events}{subject}: {reason}{stake}"
+    if code == "unseen_property":
+        return (
+            f"a filter names {row['example']}, which no event of type {row['event_type']} has"
+            f" ({events})"
+        )
     subscription = f"subscription {row['subscription_id']}"
     if code == "unpriced_meter":
         return f"{events} of {subscription}, whose plan has no price for them{stake}"

@@ -19,6 +19,8 @@ def odd_customers() -> Scenario:
     world = Scenario()
     world.meter("tokens", "llm", dimensions="model")
     world.meter("used", "use")
+    # Misspelled, so that every ping is counted at the price that was for a few.
+    world.meter("pings", "ping", filter="sped!=slow;quantity>0", dimensions="zone")
     world.plan("P")
     world.price(
         "P",
@@ -29,6 +31,8 @@ def odd_customers() -> Scenario:
         dimension_filter="model=a",
     )
     world.price("P", "per_unit", meter_code="used", unit_price="1", tax_category="standard")
+    pings = {"charge": "pings", "meter_code": "pings"}
+    world.price("P", "per_unit", unit_price="2", dimension_filter="zone!=eu", **pings)
     world.plan("fees")
     world.price("fees", "flat", unit_price="5")
     world.tax_rates.append(
@@ -50,6 +54,8 @@ def odd_customers() -> Scenario:
     world.event("values", "900000", data={"model": "a-2026-01-31"}, **llm)
     world.event("tiny", "400", data={"model": "a"}, **llm)
     world.event("meter", "3")
+    for quantity in ("1", "-1"):
+        world.event("sound", quantity, event_type="ping", data={"speed": "slow"})
     world.event("back", "-5")
     world.event("stranger", "2")
     world.event("nobody", "4")
@@ -86,6 +92,14 @@ def test_each_odd_customer_is_named_with_meter_and_quantity(world: Installation)
                 "",
                 "1 event of subject sound rejected in usage/1-broken.ndjson: invalid quantity,"
                 " quantity: 'abc' is no number" + WORTH,
+            )
+        ],
+        "unseen_property": [
+            (
+                "",
+                "pings",
+                "",
+                "a filter names sped, zone, which no event of type ping has (2 events)",
             )
         ],
         "unpriced_values": [

@@ -1,6 +1,6 @@
 -- Grain: one row per month, customer, subscription or subject, event type, meter, dimension values,
--- file and reason of usage that is on no invoice and should perhaps be: what somebody looks at
--- before anybody is billed.
+-- file and reason of usage that is on no invoice and should perhaps be, or is on one by a filter
+-- that looks at what no event has: what somebody looks at before anybody is billed.
 -- What it might be worth is counted by what a rated event of its meter came to in its month, or of
 -- its type where the record could not be metered.
 with
@@ -52,6 +52,79 @@ late_usage as (
 
 ),
 
+-- By month, which of the properties that filters of a type look at its events have.
+landed as (
+
+    select
+        event_type,
+        {{ month_text('event_date') }} as billing_period,
+        filter_properties,
+        sum(record_count) as record_count
+
+    from {{ ref('met_usage_slices') }}
+    where event_type in (select meters.event_type from meters)
+    group by event_type, {{ month_text('event_date') }}, filter_properties
+
+),
+
+unseen_properties as (
+
+    select
+        properties.event_type,
+        properties.meter_code,
+        properties.property_name
+
+    from {{ ref('stg_pricing__meter_properties') }} as properties
+    inner join landed
+        on properties.event_type = landed.event_type
+    where properties.filter_number is not null
+    group by properties.event_type, properties.meter_code, properties.property_name
+    having max(case
+        when
+            concat_ws('', landed.filter_properties, ' ')
+            like concat_ws('', '% ', cast(properties.filter_number as string), ' %')
+            then 1
+        else 0
+    end) = 0
+
+    union
+
+    -- What filters of prices look at are dimensions, which usage is kept by.
+    select
+        meters.event_type,
+        filters.meter_code,
+        filters.property_name
+    from (
+        select distinct meter_code, property_name
+        from {{ ref('stg_pricing__filters') }}
+        where price_id is not null
+    ) as filters
+    inner join meters
+        on filters.meter_code = meters.meter_code
+    inner join (
+        select distinct meter_code, dimension_values
+        from {{ ref('met_usage_segments') }}
+    ) as segments
+        on filters.meter_code = segments.meter_code
+    group by meters.event_type, filters.meter_code, filters.property_name
+    having
+        max({{ json_text_by_name('segments.dimension_values', 'filters.property_name') }}) is null
+
+),
+
+unseen as (
+
+    select
+        event_type,
+        meter_code,
+        replace({{ joined_text('property_name', 'property_name') }}, chr(10), ', ')
+            as property_names
+
+    from unseen_properties
+    group by event_type, meter_code
+
+),
+
 findings as (
 
     select
@@ -98,6 +171,28 @@ findings as (
         fate = 'rejected'
         and not is_mended
     group by {{ month_text('event_at') }}, customer_id, subject, event_type, source_file, reason
+
+    union all
+
+    select
+        'unseen_property' as finding_code,
+        landed.billing_period,
+        cast(null as string) as customer_id,
+        cast(null as string) as subscription_id,
+        cast(null as string) as subject,
+        unseen.event_type,
+        unseen.meter_code,
+        cast(null as string) as dimension_values,
+        cast(null as string) as source_file,
+        'unseen_property' as reason,
+        sum(landed.record_count) as event_count,
+        cast(null as {{ quantity_type() }}) as quantity,
+        cast(null as string) as unit,
+        unseen.property_names as example
+    from unseen
+    inner join landed
+        on unseen.event_type = landed.event_type
+    group by landed.billing_period, unseen.event_type, unseen.meter_code, unseen.property_names
 
 ),
 
@@ -169,11 +264,12 @@ select
     findings.unit,
     findings.example,
     case
-        when worths.event_count > 0
+        when worths.event_count > 0 and findings.finding_code <> 'unseen_property'
             then {{ as_money('round(' ~ share_of_money('worths.charged_amount',
                 'findings.event_count', 'worths.event_count') ~ ', 2)') }}
     end as estimated_amount,
-    worths.currency_code
+    case when findings.finding_code <> 'unseen_property' then worths.currency_code end
+        as currency_code
 from findings
 cross join issued
 left join late_usage
