@@ -91,7 +91,7 @@ def test_a_model_reads_its_own_stage_or_earlier(manifest: Any, models: list[Any]
 
 
 def test_no_sql_names_a_table_by_its_schema() -> None:
-    """A model would read past dbt: what the run before left behind is a source like any other."""
+    """A model has to say all that is read; what the run before left behind is a source."""
     schemas = "|".join(["raw", "pricing", *STAGES])
     named = re.compile(rf"\b({schemas})\.(stg|met|rat|inv|fct|dim|[a-z]+_[a-z])\w*")
     wrong = [
