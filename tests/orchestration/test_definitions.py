@@ -233,3 +233,14 @@ def test_an_interrupt_that_dbt_catches_stops_the_run(
     warehouse = definitions.resources["warehouse"]
     with pytest.raises(DagsterExecutionInterruptedError):
         warehouse.run_dbt(["build"], "2026-01")
+
+
+def test_the_manifest_is_made_anew_for_other_files(definitions: "dg.Definitions") -> None:
+    """An installed release may be older than the manifest that the one before has made."""
+    from dagster_project.defs.warehouse import assets
+
+    manifest = assets.manifest_path()
+    made = manifest.stat().st_mtime_ns
+    assert assets.manifest_path().stat().st_mtime_ns == made
+    (manifest.parent / "manifest.key").write_text("of the release before")
+    assert assets.manifest_path().stat().st_mtime_ns > made

@@ -1,9 +1,11 @@
 """The dbt project as assets, grouped by the stage each model belongs to."""
 
+import hashlib
 import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +76,31 @@ class StageTranslator(DagsterDbtTranslator):
         before the load, and then all that rests on it in another one.
         """
         spec = super().get_asset_spec(manifest, unique_id, project)
+        # What the run before left behind is made later in the same run: here a circle.
+        deps = [dep for dep in spec.deps if not dep.asset_key.path[0].endswith("_before")]
+        spec = spec.replace_attributes(deps=deps)
         if all(dep.asset_key.path[0] == "ledger" for dep in spec.deps):
             spec = spec.replace_attributes(deps=[*spec.deps, "price_book"])
         return spec
 
 
 def manifest_path() -> Path:
-    """The dbt manifest, parsed anew when a model, macro or seed file is younger than it."""
-    manifest = DBT_TARGET / "manifest.json"
+    """The dbt manifest, parsed anew when a file that it is made of has changed.
+
+    Told by name, size and time of each: what is installed may be older than the manifest of
+    the release before.
+    """
+    manifest, key_file = DBT_TARGET / "manifest.json", DBT_TARGET / "manifest.key"
     with writer_lock(settings.dbt_target_dir / ".parse.lock"):
         inputs = [*DBT_PROJECT_DIR.rglob("*.sql"), *DBT_PROJECT_DIR.rglob("*.yml")]
         inputs += (PROJECT_ROOT / "pricing_seeds").glob("*.yml")
         inputs += settings.pricing_dir.glob("*.csv")
-        newest = max((path.stat().st_mtime for path in inputs), default=0)
-        if not manifest.exists() or manifest.stat().st_mtime < newest:
+        stats = [(str(path), path.stat()) for path in sorted(inputs)]
+        text = "".join(f"{path} {stat.st_size} {stat.st_mtime_ns}\n" for path, stat in stats)
+        key = hashlib.sha256(f"{version('dbt-core')}\n{text}".encode()).hexdigest()
+        if not (manifest.exists() and key_file.exists() and key_file.read_text() == key):
             run_dbt(["parse"], dbt_project_dir(), settings.target, settings.warehouse, "")
-            manifest.touch()
+            key_file.write_text(key)
     return manifest
 
 
@@ -123,6 +134,7 @@ def _what_dbt_makes() -> dict[str, Any]:
             ROWS_CHECK,
             asset=spec.key,
             description="Each key once, nothing missing, known codes only (macros/rows.sql).",
+            blocking=True,
             partitions_def=billing_months,
         )
         for spec in specs
