@@ -55,6 +55,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m dagster_project.lib.data_dictionary
 
 bench: $(SPARK_INSTALLED)
+	$(BIN)/python -m tests.benchmarks.start
 	$(BIN)/python -m tests.benchmarks
 
 ui: $(INSTALLED)
