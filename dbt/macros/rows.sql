@@ -8,11 +8,19 @@
         {%- set described = [] -%}
         {%- for row in found.rows -%}{%- do described.append(row[0] ~ ' (' ~ row[1] ~ ')') -%}{%- endfor -%}
         {%- if described -%}
+            {%- if model.resource_type == 'seed' -%}{%- do keep_made() -%}{%- endif -%}
             {{ exceptions.raise_compiler_error('The rows of ' ~ this.identifier ~ ' are not sound: '
                 ~ described | join('; ')) }}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
+
+-- The table that a price table replaces is gone by the time its rows are asked; without the new one
+-- there would be none.
+{% macro keep_made() %}{{ adapter.dispatch('keep_made', 'meterhouse')() }}{% endmacro %}
+{% macro duckdb__keep_made() %}{% do adapter.commit() %}{% endmacro %}
+-- Spark has no transactions.
+{% macro spark__keep_made() %}{% endmacro %}
 
 -- Query of up to five rows that break a promise: which one, and the key.
 -- key: no two rows agree in all of these columns; nulls agree, since two rows with the same missing
