@@ -8,6 +8,9 @@
 {% macro as_amount(expression) %}cast({{ expression }} as {{ amount_type() }}){% endmacro %}
 {% macro as_money(expression) %}cast({{ expression }} as {{ money_type() }}){% endmacro %}
 
+-- Null where it does not fit, 10^14 or more.
+{% macro try_amount(expression) %}try_cast({{ expression }} as {{ amount_type() }}){% endmacro %}
+
 -- A sum that is null where it does not fit, or where a part is missing: one absurd reading stops the
 -- bill of one customer and of nobody else. Numbers of up to 17 digits before the point are added as
 -- they are, a thousand million of them fit; of the few larger ones the rest is, and the whole part

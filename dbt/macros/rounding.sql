@@ -93,6 +93,15 @@
 {% macro duckdb__try_sum(amount, other_amount) %}try({{ as_amount(amount ~ ' + ' ~ other_amount) }}){% endmacro %}
 {% macro spark__try_sum(amount, other_amount) %}try_cast(try_add({{ amount }}, {{ other_amount }}) as {{ amount_type() }}){% endmacro %}
 
+-- An amount less money; null where it does not fit. Whole and rest apart, since the money alone may
+-- be too large for an amount.
+{% macro try_difference(amount, money) %}
+    {{ try_sum(
+        try_amount(whole_amount(amount) ~ ' - ' ~ whole_part(as_quantity(money))),
+        as_amount(rest_of_amount(amount) ~ ' - ' ~ as_amount(as_quantity(money) ~ ' % ' ~ as_quantity('1')))
+    ) }}
+{% endmacro %}
+
 -- One percent of a rate of at most 10 places, exact.
 {% macro hundredth(percent) %}{{ as_price(percent ~ " * cast('0.01' as decimal(2, 2))") }}{% endmacro %}
 
@@ -233,10 +242,22 @@
     ) }}
 {% endmacro %}
 
+-- The same of a sum that may be larger than an amount, which has 12 places.
+{% macro share_of_sum(amount, part, whole) %}
+    {%- set digits = product_quotient(
+        scaled_integer('abs(' ~ as_quantity(amount) ~ ')'),
+        scaled_integer('cast(' ~ part ~ ' as decimal(18, 6))'),
+        scaled_integer('cast(' ~ whole ~ ' as decimal(18, 6))')
+    ) -%}
+    {{ as_quantity(sign_of(amount) ~ ' * cast(' ~ digits ~ " as decimal(38, 0)) * cast('0.000000000001' as decimal(12, 12))") }}
+{% endmacro %}
+
 -- An amount times a factor of 6 places, to 24 places: whole and rest apart, since 30 places leave
--- 8 digits before the point.
+-- 8 digits before the point. Null where it does not fit.
 {% macro multiplied_amount(amount, factor) %}
-    {{ as_amount(as_amount(whole_amount(amount) ~ ' * ' ~ factor) ~ ' + ' ~ as_amount(rest_of_amount(amount) ~ ' * ' ~ factor)) }}
+    {{ try_sum(
+        try_product(whole_amount(amount), factor), as_amount(rest_of_amount(amount) ~ ' * ' ~ factor)
+    ) }}
 {% endmacro %}
 
 -- Sharing money out by the largest remainder: the whole minor units of amount * part / whole,
@@ -286,5 +307,8 @@
 
 {% macro minor_unit(minor_units) %}{{ as_money("case " ~ minor_units ~ " when 0 then 1 when 1 then 0.1 when 2 then 0.01 when 3 then 0.001 when 4 then 0.0001 when 5 then 0.00001 else 0.000001 end") }}{% endmacro %}
 
--- Money times an exchange rate, exact: 6 places and 12 are the 18 of the result.
-{% macro exchanged(amount, rate) %}cast({{ as_money(amount) }} * {{ as_price(rate) }} as decimal(38, 18)){% endmacro %}
+-- Money times an exchange rate, exact: 6 places and 12 are the 18 of the result. Null where it does
+-- not fit, 10^20 or more.
+{% macro exchanged(amount, rate) %}{{ adapter.dispatch('exchanged', 'meterhouse')(amount, rate) }}{% endmacro %}
+{% macro duckdb__exchanged(amount, rate) %}try(cast({{ as_money(amount) }} * {{ as_price(rate) }} as decimal(38, 18))){% endmacro %}
+{% macro spark__exchanged(amount, rate) %}try_cast(try_multiply({{ as_money(amount) }}, {{ as_price(rate) }}) as decimal(38, 18)){% endmacro %}

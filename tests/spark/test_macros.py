@@ -345,6 +345,36 @@ CASES: list[tuple[str, str | None]] = [
         ),
         "-0.000000000000000000000002",
     ),
+    (
+        called("multiplied_amount", decimal("90000000000000", A), "cast(8 as decimal(12, 6))"),
+        None,
+    ),
+    *(
+        (called("try_difference", decimal(amount, A), decimal(money, M)), difference)
+        for amount, money, difference in (
+            (
+                "99000000000000.5",
+                "180000000000000",
+                "-80999999999999.500000000000000000000000",
+            ),
+            ("0.000000000000000000000001", "1", "-0.999999999999999999999999"),
+            ("0.25", "-0.75", "1.000000000000000000000000"),
+            ("1", "180000000000000", None),
+            ("5", "-180000000000000", None),
+        )
+    ),
+    (
+        called("share_of_sum", decimal("720000000000000", M), "19", "119"),
+        "114957983193277.310924369747",
+    ),
+    (called("share_of_sum", decimal("-100", M), "1", "3"), "-33.333333333333"),
+    (called("exchanged", decimal("-1.5", M), decimal("0.25", P)), "-0.375000000000000000"),
+    (called("exchanged", decimal("180000000000000", M), decimal("900000", P)), None),
+    (called("try_amount", decimal("-100000000000000", M)), None),
+    (
+        called("try_amount", decimal("-99999999999999.5", M)),
+        "-99999999999999.500000000000000000000000",
+    ),
     (called("try_quantity_sum", decimal("9" * 26), decimal("1")), None),
     (
         called("try_quantity_sum", decimal("9" * 25), decimal("0.5")),

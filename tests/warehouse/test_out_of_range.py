@@ -19,7 +19,7 @@ def absurd_sums(scenario: Scenario) -> None:
     """Legal events whose sum is not: in a day, over days, regions and price versions."""
     scenario.meter("by-region", "located", dimensions="region")
     scenario.meter("held", "level", "time_weighted")
-    least = {"unit_price": "0.000000000001"}
+    least: dict[str, Any] = {"unit_price": "0.000000000001"}
     days = ["2026-01-05T10:00:00Z", "2026-01-05T11:00:00Z", "2026-01-19T10:00:00Z"]
     plans = {
         # name: meter, event type, quantity and instant of each event
@@ -52,8 +52,7 @@ def absurd_sums(scenario: Scenario) -> None:
             "per_unit",
             meter_code="used",
             included_quantity="10",
-            **least,
-            **{bound: "2026-01-16"},
+            **(least | {bound: "2026-01-16"}),
         )
     scenario.customer("versions")
     scenario.subscription("versions")
@@ -111,12 +110,97 @@ def large_agreements(scenario: Scenario) -> None:
         scenario.event("stranger", "1", at=at)
 
 
+def agreements_beyond(scenario: Scenario) -> None:
+    """What is agreed about sums of 10^14 and more, most of two regions of 9 * 10^13."""
+    for to, start, rate in [("2026-01-16", "", "10"), ("", "2026-01-16", "20")]:
+        scenario.tax_rates.append(
+            {
+                "tax_category": "changed",
+                "country_code": "DE",
+                "tax_code": "DE",
+                "rate": rate,
+                "valid_from": start,
+                "valid_to": to,
+            }
+        )
+    scenario.exchange_rates.append(
+        {
+            "from_currency": "JPY",
+            "to_currency": "USD",
+            "rate_date": "2026-01-01",
+            "rate": "900000",
+        }
+    )
+    much = "90000000000000"
+    agreed: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("maximum", 2 * [much], {"maximum_amount": "1"}),
+        ("maximum-fits", 2 * [much], {"maximum_amount": "99000000000000.5"}),
+        ("minimum", 2 * [much], {"minimum_amount": "5", "unit_price": "-1"}),
+        ("overage-sum", 2 * [much], {}),
+        ("overage-factor", [much], {}),
+        ("true-up", ["5"], {}),
+        ("percentage", 2 * [much], {}),
+        ("percentage-fits", 2 * [much], {}),
+        ("fixed", 2 * [much], {}),
+        ("fixed-rounded", 2 * [much], {}),
+        ("free-twice", ["5"], {}),
+        ("tax-sum", 8 * [much], {"tax_category": "standard"}),
+        ("tax-none", [MOST], {"tax_category": "standard"}),
+        ("rate", 2 * [much], {}),
+        ("parted", 2 * [much], {"tax_category": "changed", "valid_to": "2026-01-16"}),
+    ]
+    for name, quantities, columns in agreed:
+        name = f"beyond-{name}"
+        included = "true" if name.startswith("beyond-tax") else ""
+        currency = "JPY" if name in ("beyond-rate", "beyond-fixed-rounded") else "EUR"
+        scenario.plan(name, currency, tax_included=included)
+        scenario.price(
+            name, "per_unit", meter_code="by-region", **({"unit_price": "1"} | columns)
+        )
+        treatment = "reverse_charge" if name == "beyond-tax-none" else ""
+        scenario.customer(name, tax_treatment=treatment)
+        scenario.subscription(name)
+        for number, quantity in enumerate(quantities):
+            region = {"region": f"r{number}"}
+            scenario.event(name, quantity, event_type="located", data=region)
+    scenario.price(
+        "beyond-parted",
+        "per_unit",
+        meter_code="by-region",
+        unit_price="-1",
+        tax_category="changed",
+        valid_from="2026-01-16",
+    )
+    for number in range(2):
+        scenario.event(
+            "beyond-parted",
+            "80000000000000",
+            at="2026-01-20T00:00:00Z",
+            event_type="located",
+            data={"region": f"r{number}"},
+        )
+    scenario.commitment("sum", "100", plan_code="beyond-overage-sum", overage_factor="1.5")
+    scenario.commitment("factor", "100", plan_code="beyond-overage-factor", overage_factor="9")
+    scenario.commitment("missing", much, plan_code="beyond-true-up")
+    scenario.discount("most", "percentage", "60", plan_code="beyond-percentage")
+    scenario.discount("half", "percentage", "50", plan_code="beyond-percentage-fits")
+    scenario.discount("much", "fixed", "99999999999999.6", plan_code="beyond-fixed")
+    rounded = {"plan_code": "beyond-fixed-rounded", "currency_code": "JPY"}
+    scenario.discount("rounded", "fixed", "99999999999999.6", **rounded)
+    scenario.discount("shared", "fixed", "19000000000000", plan_code="beyond-parted")
+    for code in ("free-1", "free-2"):
+        scenario.discount(
+            code, "free_units", NINES, plan_code="beyond-free-twice", charge_code="usage"
+        )
+    scenario.price("beyond-free-twice", "flat", charge="fee", unit_price="2")
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     """Every pricing model just inside and beyond 10^14, and a sound customer."""
     scenario = Scenario()
     scenario.meter("used", "use")
-    models = {
+    models: dict[str, tuple[str, dict[str, Any], str]] = {
         "per-unit": ("per_unit", {"unit_price": "2"}, "50000000000000"),
         "per-unit-fits": ("per_unit", {"unit_price": "1"}, MOST),
         "per-unit-38-digits": ("per_unit", {"unit_price": "90000000000000"}, "9e25"),
@@ -150,13 +234,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Install
     scenario.price("per-unit", "flat", charge="small", unit_price="5")
     absurd_sums(scenario)
     large_agreements(scenario)
+    agreements_beyond(scenario)
     return build(tmp_path_factory.mktemp("range"), scenario, dbt_folder=dbt_folder)
 
 
 def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None:
     """One absurd reading must not stop the bills of everybody else."""
     assert world.rows(
-        "select customer_id, charge_code from marts.fct_charge_exceptions order by customer_id"
+        "select customer_id, charge_code from marts.fct_charge_exceptions"
+        " where line_type = 'charge' order by customer_id"
     ) == [
         {"customer_id": name, "charge_code": "usage"}
         for name in (
@@ -174,7 +260,8 @@ def test_only_charges_that_do_not_fit_are_set_aside(world: Installation) -> None
         )
     ]
     invoices = world.rows(
-        "select customer_id, net_amount, flags from marts.fct_invoices order by customer_id"
+        "select customer_id, net_amount, flags from marts.fct_invoices"
+        " where customer_id not like 'beyond-%' order by customer_id"
     )
     assert [tuple(row.values()) for row in invoices] == [
         ("discounted", Decimal("6000000000000.00"), ""),
@@ -202,6 +289,7 @@ def test_what_an_amount_comes_to_elsewhere_stops_nobody(world: Installation) -> 
     """Credit, another currency and what lost usage may be worth are worked out from it."""
     due = "select customer_id, due_amount, reporting_net_amount from marts.fct_invoices"
     found = {row.pop("customer_id"): tuple(row.values()) for row in world.rows(due)}
+    assert found["beyond-rate"] == (Decimal("180000000000000"), None)
     assert found["prepaid"] == (Decimal(6), Decimal("13.50"))
     assert found["sum-regions"] == (
         Decimal("200000000000000.00"),
@@ -213,4 +301,91 @@ def test_what_an_amount_comes_to_elsewhere_stops_nobody(world: Installation) -> 
     ) == [
         {"finding_code": "unpriced_meter", "subject": None, "event_count": 20},
         {"finding_code": "usage_of_nobody", "subject": "stranger", "event_count": 20},
+    ]
+
+
+def test_what_is_agreed_is_set_aside_where_it_does_not_fit(world: Installation) -> None:
+    """A maximum or discount of one customer must not stop the bills of everybody else."""
+    assert world.rows(
+        "select customer_id, line_type, quantity from marts.fct_charge_exceptions"
+        " where line_type <> 'charge' order by customer_id, period_from"
+    ) == [
+        {"customer_id": f"beyond-{name}", "line_type": line_type, "quantity": None}
+        for name, line_type in (
+            ("fixed-rounded", "discount"),
+            ("maximum", "maximum"),
+            ("minimum", "minimum"),
+            ("overage-factor", "overage"),
+            ("overage-sum", "overage"),
+            ("parted", "discount"),
+            ("parted", "discount"),
+            ("percentage", "discount"),
+        )
+    ]
+    left_out = "A line beside the charges is left out because its amount is out of range"
+    invoices = world.rows(
+        "select customer_id, net_amount, flags from marts.fct_invoices"
+        " where customer_id like 'beyond-%' order by customer_id"
+    )
+    assert [tuple(row.values()) for row in invoices] == [
+        (f"beyond-{name}", Decimal(net_amount), flags)
+        for name, net_amount, flags in (
+            ("fixed", "80000000000000.40", ""),
+            ("fixed-rounded", "180000000000000", left_out),
+            ("free-twice", "2", ""),
+            ("maximum", "180000000000000", left_out),
+            ("maximum-fits", "99000000000000.50", ""),
+            ("minimum", "-180000000000000", f"{left_out}; The net amount is negative"),
+            ("overage-factor", "90000000000000", left_out),
+            ("overage-sum", "180000000000000", left_out),
+            ("parted", "20000000000000", left_out),
+            ("percentage", "180000000000000", left_out),
+            ("percentage-fits", "90000000000000", ""),
+            ("rate", "180000000000000", ""),
+            ("tax-none", "100000000000000", ""),
+            # 720,000,000,000,000 - 720,000,000,000,000 × 19 ÷ 119
+            ("tax-sum", "605042016806722.69", ""),
+            ("true-up", "90000000000000", ""),
+        )
+    ]
+
+
+def test_an_adjustment_is_set_aside_where_it_does_not_fit(
+    tmp_path: Path, dbt_folder: Path
+) -> None:
+    """Late usage of one customer must not stop what everybody else is billed for it."""
+    scenario = Scenario()
+    scenario.meter("used", "use", dimensions="region")
+    for name in ("beyond", "sound"):
+        scenario.subscriber(name, ended_at="")
+        scenario.event(name, "1", data={"region": "r0"})
+    installation = build(
+        tmp_path / "late", scenario, dbt_folder=dbt_folder, period="2026-01", tested=False
+    )
+    assert installation.issue("2026-01") == 2
+    late = Scenario(customers=scenario.customers, subscriptions=scenario.subscriptions)
+    for number in range(2):
+        region = {"region": f"r{number}"}
+        late.event("beyond", "90000000000000", file="late", data=region)
+    late.event("sound", "4", file="late", data={"region": "r0"})
+    for name in ("beyond", "sound"):
+        late.event(name, "3", at="2026-02-10T12:00:00Z", file="late", data={"region": "r0"})
+    installation.land(late, batch="2")
+    installation.bill("2026-02")
+    assert installation.rows(
+        "select customer_id, line_type, billing_period from marts.fct_charge_exceptions"
+    ) == [{"customer_id": "beyond", "line_type": "adjustment", "billing_period": "2026-02"}]
+    assert [
+        tuple(row.values())
+        for row in installation.rows(
+            "select customer_id, net_amount, flags from marts.fct_invoices"
+            " where invoice_status = 'draft' order by customer_id"
+        )
+    ] == [
+        (
+            "beyond",
+            Decimal(3),
+            "A line beside the charges is left out because its amount is out of range",
+        ),
+        ("sound", Decimal(7), ""),
     ]

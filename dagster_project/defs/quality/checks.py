@@ -138,7 +138,7 @@ def account_rows_are_usable(
     asset="fct_charge_exceptions",
     blocking=True,
     partitions_def=billing_months,
-    description="Every charge has an amount that fits its type.",
+    description="Every charge, and what is agreed about it, has an amount that fits its type.",
 )
 def charges_are_in_range(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
@@ -149,9 +149,10 @@ def charges_are_in_range(
         warehouse,
         "select 'customer ' || customer_id || ', subscription ' || subscription_id"
         " || ', charge ' || charge_code || ', ' || billing_period"
-        " || ': the amount of quantity ' || quantity || ' is 10^14 or more', true"
+        " || ': the amount of ' || coalesce('quantity ' || quantity,"
+        " 'the ' || replace(line_type, '_', '-')) || ' is 10^14 or more', true"
         " from marts.fct_charge_exceptions"
-        " order by customer_id, subscription_id, charge_code, period_from",
+        " order by customer_id, subscription_id, charge_code, period_from, line_type",
     )
 
 

@@ -3,6 +3,7 @@
 -- and commitments of the period are part of that amount. Where prices include tax, so does the
 -- difference; tax-inclusive rounding lines count as nothing, since they carry no price.
 -- It is for the span of the lines on both sides, and taxed as of the last day of that.
+-- One that does not fit has no amount, and is on no invoice: inv_charges_set_aside has it.
 with
 
 owed_lines as (
@@ -122,7 +123,7 @@ select
     min(movements.line_from_at) as line_from_at,
     max(movements.line_to_at) as line_to_at,
     coalesce(max(zones.timezone), max(customers.timezone)) as timezone,
-    {{ as_money('sum(movements.priced_amount)') }} as priced_amount
+    {{ as_money(try_amount('sum(movements.priced_amount)')) }} as priced_amount
 from movements
 inner join customers
     on movements.customer_id = customers.customer_id

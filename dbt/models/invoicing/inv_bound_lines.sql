@@ -4,6 +4,7 @@
 -- Every price version brings its bound for the active days on which it holds; the sum of them is
 -- set against the charge as printed, so that the lines add up to the bound exactly. A trial has
 -- no bounds, and a period that goes on no minimum yet.
+-- A line that does not fit has no amount, and is on no invoice: inv_charges_set_aside has it.
 with
 
 charge_periods as (
@@ -184,14 +185,29 @@ compared as (
 
 ),
 
+distances as (
+
+    select
+        *,
+        {{ try_difference('maximum_amount', 'capped_amount') }} as maximum_distance
+
+    from compared
+
+),
+
+-- A distance that does not fit is below zero where the charge is not.
 maximums as (
 
     select
         *,
-        {{ as_amount('case when capped_amount > maximum_amount
-            then maximum_amount - capped_amount else 0 end') }} as exact_amount
+        case
+            when maximum_amount is null or capped_amount is null then {{ as_amount('0') }}
+            when maximum_distance >= 0 or (maximum_distance is null and capped_amount < 0)
+                then {{ as_amount('0') }}
+            else maximum_distance
+        end as exact_amount
 
-    from compared
+    from distances
 
 ),
 
@@ -205,6 +221,18 @@ given_back as (
 
 ),
 
+owed as (
+
+    select
+        *,
+        charged_amount + coalesce(given_back_amount, 0) as owed_amount,
+        {{ try_difference('minimum_amount', 'charged_amount + coalesce(given_back_amount, 0)') }}
+            as minimum_distance
+
+    from given_back
+
+),
+
 lines as (
 
     select
@@ -213,13 +241,13 @@ lines as (
         capped_from_at as line_from_at, capped_to_at as line_to_at,
         case
             when capped_part_count = 1 then exact_amount
-            else {{ as_amount(share_of_part('given_back_amount', 'part_capped_amount',
+            else {{ try_amount(share_of_part('given_back_amount', 'part_capped_amount',
                 'capped_so_far_amount', 'capped_amount', 'minor_units')) }}
         end as exact_amount,
         minor_units, tax_category
-    from given_back
+    from owed
     where
-        exact_amount <> 0
+        coalesce(exact_amount, 1) <> 0
         and part_capped_amount <> 0
 
     union all
@@ -228,11 +256,10 @@ lines as (
     select
         invoiced_customer_id, currency_code, billing_period, 'minimum' as line_type, subscription_id,
         term_from_at, charge_code, charge_name, price_id, dimension_filter, line_from_at, line_to_at,
-        {{ as_amount('minimum_amount - charged_amount - given_back_amount') }} as exact_amount,
-        minor_units, tax_category
-    from given_back
+        minimum_distance as exact_amount, minor_units, tax_category
+    from owed
     where
-        minimum_amount > charged_amount + given_back_amount
+        (minimum_distance > 0 or (minimum_distance is null and owed_amount < 0))
         and part_to_at = line_to_at
 
 )
@@ -254,4 +281,4 @@ select
     {{ round_to_minor_units('exact_amount', 'minor_units') }} as net_amount,
     tax_category
 from lines
-where exact_amount <> 0
+where coalesce(exact_amount, 1) <> 0

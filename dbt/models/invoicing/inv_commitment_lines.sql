@@ -1,5 +1,6 @@
 -- Grain: one row per commitment, subscription, billing period and kind: what is owed beside the
 -- charges because less (true_up) or more (overage) was spent than committed.
+-- A line that does not fit has no amount, and is on no invoice: inv_charges_set_aside has it.
 with
 
 commitment_periods as (
@@ -20,6 +21,9 @@ running as (
         *,
         case
             when commitment_interval = 'term' then {{ as_amount('commitment_amount') }}
+            -- What is too large to be shared at once is shared step by step.
+            when commitment_amount * active_day_count >= 80000000000000
+                then {{ divided_product('commitment_amount', 'active_day_count', 'period_day_count') }}
             else {{ share('commitment_amount', 'active_day_count', 'period_day_count') }}
         end as committed_amount,
         sum(spent_amount) over (
@@ -33,17 +37,31 @@ running as (
 
 ),
 
--- What the period adds to the excess; a correction downwards gives some of it back.
+distances as (
+
+    select
+        *,
+        spent_so_far_amount - spent_amount as spent_before_amount,
+        {{ try_difference('committed_amount', 'spent_so_far_amount') }} as distance,
+        {{ try_difference('committed_amount', 'spent_so_far_amount - spent_amount') }} as distance_before
+    from running
+
+),
+
+-- What the period adds to the excess; a correction downwards gives some of it back. A distance that
+-- does not fit is above zero where the spending is below it.
 exceeded as (
 
     select
         *,
-        {{ as_amount('case when spent_so_far_amount > committed_amount
-            then spent_so_far_amount - committed_amount else 0 end
-            - case when spent_so_far_amount - spent_amount > committed_amount
-            then spent_so_far_amount - spent_amount - committed_amount else 0 end') }} as excess_amount
-    from running
-    where overage_factor is not null
+        {{ try_sum(
+            'case when distance >= 0 or (distance is null and spent_so_far_amount < 0)
+                then ' ~ as_amount('0') ~ ' else -distance end',
+            'case when distance_before >= 0 or (distance_before is null and spent_before_amount < 0)
+                then ' ~ as_amount('0') ~ ' else distance_before end'
+        ) }} as excess_amount
+    from distances
+    where overage_factor <> 1
 
 ),
 
@@ -53,10 +71,10 @@ lines as (
         *,
         {{ as_amount('0') }} as excess_amount,
         'true_up' as line_type,
-        {{ as_amount('committed_amount - spent_so_far_amount') }} as exact_amount
-    from running
+        distance as exact_amount
+    from distances
     where
-        committed_amount > spent_so_far_amount
+        (distance > 0 or (distance is null and spent_so_far_amount < 0))
         and has_ended
         and line_to_at = case when commitment_interval = 'period' then owed_to_at else ends_at end
 
@@ -87,4 +105,4 @@ select
 from lines
 left join currencies
     on lines.currency_code = currencies.currency_code
-where lines.exact_amount <> 0
+where coalesce(lines.exact_amount, 1) <> 0

@@ -1,6 +1,7 @@
 -- Grain: one row per discount, term, billing period, charge, tax category and span of tax rates.
 -- A discount is taxed like what it is taken from: where the rates change between two lines of a
 -- charge, it is shared out in proportion to them, and the last takes what rounding leaves.
+-- A line that does not fit has no amount, and is on no invoice: inv_charges_set_aside has it.
 with
 
 discounts as (
@@ -97,9 +98,9 @@ select
     discount_order,
     line_from_at,
     line_to_at,
-    case when part_count = 1 then exact_amount else {{ as_amount('taken_amount') }} end
+    case when part_count = 1 then exact_amount else {{ try_amount('taken_amount') }} end
         as exact_amount,
-    taken_amount as net_amount,
+    {{ as_money(try_amount('taken_amount')) }} as net_amount,
     tax_category
 from parted
-where taken_amount <> 0
+where coalesce(taken_amount, 1) <> 0

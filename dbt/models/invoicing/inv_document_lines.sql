@@ -116,6 +116,7 @@ adjustment_lines as (
 
     from adjustments
     cross join billed
+    where adjustments.priced_amount is not null
 
 ),
 

@@ -1,6 +1,7 @@
 -- Grain: one row per discount, term, billing period, charge and tax category that it reaches.
 -- A fixed amount is taken once per invoice from what the percentages leave, shared out by the
 -- largest remainder in proportion to it, and never takes a charge below zero.
+-- One that does not fit has no amount, and is on no invoice: inv_charges_set_aside has it.
 with
 
 amounts as (
@@ -170,8 +171,8 @@ select
     discount_name,
     line_from_at,
     line_to_at,
-    {{ as_amount('net_amount') }} as exact_amount,
-    net_amount,
+    {{ try_amount('net_amount') }} as exact_amount,
+    {{ as_money(try_amount('net_amount')) }} as net_amount,
     tax_category
 from capped
 where net_amount <> 0

@@ -44,6 +44,6 @@ select
     tax_code,
     tax_rate,
     {{ round_to_minor_units(
-        share_of_money('gross_amount', 'tax_rate', '100 + total_tax_rate'), 'minor_units'
+        share_of_sum('gross_amount', 'tax_rate', '100 + total_tax_rate'), 'minor_units'
     ) }} as tax_amount
 from summed

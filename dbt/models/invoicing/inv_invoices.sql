@@ -23,12 +23,15 @@ negative_usage as (
 
 charges_set_aside as (
 
-    select distinct
+    select
         invoiced_customer_id as customer_id,
         currency_code,
-        billing_period
+        billing_period,
+        max(case when line_type = 'charge' then 1 else 0 end) = 1 as has_charge,
+        max(case when line_type <> 'charge' then 1 else 0 end) = 1 as has_other_line
 
     from {{ ref('inv_charges_set_aside') }}
+    group by invoiced_customer_id, currency_code, billing_period
 
 ),
 
@@ -135,8 +138,12 @@ totalled as (
                     then 'The time zone of the customer is not known, UTC is used'
             end,
             case
-                when charges_set_aside.customer_id is not null
+                when charges_set_aside.has_charge
                     then 'A charge is left out because its amount is out of range'
+            end,
+            case
+                when charges_set_aside.has_other_line
+                    then 'A line beside the charges is left out because its amount is out of range'
             end,
             case
                 when not customers.is_tax_treatment_known

@@ -1,6 +1,7 @@
 -- Grain: one row per discount, term, billing period, charge and tax category.
 -- Several percentages of one charge add up, to 100 at most. Each is what it adds to the rounded
 -- sum of those before it, so that no rounding takes off more than the charge.
+-- One that does not fit has no amount, and is on no invoice: inv_charges_set_aside has it.
 with
 
 amounts as (
@@ -66,7 +67,7 @@ exact as (
 
     select
         *,
-        {{ as_amount(round_to_minor_units('amount_before', 'minor_units') ~ ' - amount_so_far') }}
+        {{ try_amount(round_to_minor_units('amount_before', 'minor_units') ~ ' - amount_so_far') }}
             as exact_amount
 
     from summed

@@ -41,10 +41,11 @@ taxed as (
         lines.tax_category is not null and taxes.tax_codes is null as lacks_tax_rate,
         case when lines.is_tax_included then lines.priced_amount end as gross_amount,
         case
+            -- Only a price without tax that is rounded to 10^14 does not fit.
             when lines.is_tax_included
-                then {{ share_of_money(
+                then coalesce({{ share_of_money(
                     'lines.priced_amount', '100', '100 + coalesce(taxes.tax_rate, 0)'
-                ) }}
+                ) }}, lines.exact_amount)
             else lines.exact_amount
         end as exact_net_amount
 

@@ -1,13 +1,25 @@
 -- Rated = invoiced, in the terms of the prices: charges, minimums and maximums, commitments and
 -- discounts as of everything now known are what issued invoices and drafts, adjustments included,
 -- add up to. Over all periods, since lines that cancel out to a zero invoice are left out together,
--- but those that are settled: what they came to was compared when they were rated.
+-- but those that are settled: what they came to was compared when they were rated. A customer whose
+-- share of a discount or whose adjustment is set aside is named by fct_charge_exceptions instead.
 with
 
 settled_periods as (
 
     select * from {{ ref('rat_period_inputs') }}
     where is_settled
+
+),
+
+set_aside as (
+
+    select distinct
+        invoiced_customer_id as customer_id,
+        currency_code
+
+    from {{ ref('inv_charges_set_aside') }}
+    where line_type in ('discount', 'adjustment')
 
 ),
 
@@ -59,4 +71,9 @@ from rated
 full outer join invoiced
     on rated.customer_id = invoiced.customer_id
     and rated.currency_code = invoiced.currency_code
-where coalesce(rated.priced_amount, 0) <> coalesce(invoiced.priced_amount, 0)
+left join set_aside
+    on coalesce(rated.customer_id, invoiced.customer_id) = set_aside.customer_id
+    and coalesce(rated.currency_code, invoiced.currency_code) = set_aside.currency_code
+where
+    coalesce(rated.priced_amount, 0) <> coalesce(invoiced.priced_amount, 0)
+    and set_aside.customer_id is null
