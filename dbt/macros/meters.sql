@@ -501,3 +501,12 @@
 {% macro dimensions_of_slot(meters, meter_slot) %}
     case {{ meter_slot }} {% for slot in range(1, slot_count(meters) + 1) %} when {{ slot }} then {{ case_of_slot(meters, slot, meter_dimensions, "'{}'") }}{% endfor %} end
 {% endmacro %}
+
+-- The days of a time band as numbers for a list: Monday is 1, a holiday is 8.
+{% macro day_numbers(days) %}
+    {%- set text = namespace(value="replace(" ~ days ~ ", '|', ', ')") -%}
+    {%- for day in ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun', 'holiday'] -%}
+        {%- set text.value = "replace(" ~ text.value ~ ", '" ~ day ~ "', '" ~ loop.index ~ "')" -%}
+    {%- endfor -%}
+    {{ return(text.value) }}
+{% endmacro %}

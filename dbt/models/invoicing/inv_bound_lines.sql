@@ -143,8 +143,10 @@ compared as (
     select
         parts.*,
         currencies.minor_units,
-        {{ divided_product('bounds.minimum_day_amount', '1', 'bounds.period_day_count') }} as minimum_amount,
-        {{ divided_product('bounds.maximum_day_amount', '1', 'bounds.period_day_count') }} as maximum_amount,
+        {{ divided_product('bounds.minimum_day_amount', '1', 'bounds.period_day_count') }}
+            as minimum_amount,
+        {{ divided_product('bounds.maximum_day_amount', '1', 'bounds.period_day_count') }}
+            as maximum_amount,
         case
             when min(parts.first_price_id) over whole = max(parts.last_price_id) over whole
                 then parts.first_price_id

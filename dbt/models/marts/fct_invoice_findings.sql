@@ -140,7 +140,8 @@ findings as (
 
     select
         'rounded_to_nothing' as finding_code, billing_period, billing_period as issue_period,
-        customer_id, subscription_id, charge_code, meter_code, {{ exact_sum('quantity') }} as quantity, max(unit) as unit,
+        customer_id, subscription_id, charge_code, meter_code,
+        {{ exact_sum('quantity') }} as quantity, max(unit) as unit,
         {{ as_money('0') }} as found_amount, cast(null as {{ money_type() }}) as usual_amount,
         currency_code, sum(line_count) as found_count, example
     from rounded_charges

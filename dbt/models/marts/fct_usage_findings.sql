@@ -79,13 +79,16 @@ unseen_properties as (
         on properties.event_type = landed.event_type
     where properties.filter_number is not null
     group by properties.event_type, properties.meter_code, properties.property_name
-    having max(case
-        when
-            concat_ws('', landed.filter_properties, ' ')
-            like concat_ws('', '% ', cast(properties.filter_number as string), ' %')
-            then 1
-        else 0
-    end) = 0
+    having
+        max(
+            case
+                when
+                    concat_ws('', landed.filter_properties, ' ')
+                    like concat_ws('', '% ', cast(properties.filter_number as string), ' %')
+                    then 1
+                else 0
+            end
+        ) = 0
 
     union
 

@@ -6,8 +6,10 @@ select
     term_from_at,
     charge_code,
     billing_period,
-    coalesce({{ exact_sum('free_quantity', is_filled=true) }}, {{ as_quantity("'99999999999999999999999999'") }})
-        as free_quantity
+    coalesce(
+        {{ exact_sum('free_quantity', is_filled=true) }},
+        {{ as_quantity("'99999999999999999999999999'") }}
+    ) as free_quantity
 from {{ ref('rat_discount_periods') }}
 where discount_kind = 'free_units'
 group by subscription_id, term_from_at, charge_code, billing_period

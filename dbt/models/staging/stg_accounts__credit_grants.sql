@@ -1,6 +1,7 @@
 -- Grain: one row per prepaid credit grant of the newest snapshot that can be used, in units where
 -- it states a quantity and in money otherwise.
--- What cannot (no amount or an absurd one, no known customer) is listed by the test credit_grants_are_usable.
+-- What cannot (no amount or an absurd one, no known customer) is listed by the test
+-- credit_grants_are_usable.
 with
 
 load_files as (

@@ -88,9 +88,7 @@ bands as (
         'time' as band_kind,
         cast(null as string) as property_name,
         cast(null as {{ quantity_type() }}) as up_to,
-        {% set days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun', 'holiday'] %}
-        {% for _ in days %}replace({% endfor %}replace(days, '|', ', ')
-        {%- for day in days %}, '{{ day }}', '{{ loop.index }}'){% endfor %} as day_numbers,
+        {{ day_numbers('days') }} as day_numbers,
         cast(substr(from_time, 1, 2) as integer) * 60 + cast(substr(from_time, 4, 2) as integer)
             as from_minute,
         cast(substr(to_time, 1, 2) as integer) * 60 + cast(substr(to_time, 4, 2) as integer)
