@@ -80,6 +80,21 @@ def test_a_run_lives_as_long_as_its_process_or_until_it_should_have_begun(
     ]
 
 
+def test_a_run_that_died_while_it_was_canceled_holds_nothing_up_either(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Whoever stops a run and then pulls the plug would wait for it for ever."""
+    run = unfinished(instance).dagster_run
+    instance.report_run_canceling(run)
+    mark = Path(instance.root_directory) / "living" / run.run_id
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+    assert [dead.run_id for dead in end_dead_runs(instance, {})] == [run.run_id]
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE
+
+
 def test_old_runs_go_with_their_events_and_logs_but_for_the_last_of_a_month(
     instance: dg.DagsterInstance,
 ) -> None:
