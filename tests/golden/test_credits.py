@@ -90,6 +90,13 @@ def customers() -> Scenario:
     world.grant("lasting", "lasting", "100")
     subscriber("later", ("fee", "10"), ended_at="")
     world.grant("later", "later", "100", granted_at="2026-02-10")
+    subscriber("next", ("fee", "10"), ended_at="")
+    world.grant("next", "next", "100", granted_at="2026-02-01")
+    subscriber("ending", ("fee", "10"), ended_at="")
+    world.grant("ending", "ending", "100", expires_at="2026-04-01")
+    subscriber("restated", ("fee", "10"))
+    world.grant("restated", "restated", "1")
+    world.grant("restated", "restated", "4")
     subscriber("quarterly", ("fee", "10"), ended_at="")
     terms = {"billing_interval": "quarter", "unit_price": "30"}
     world.price("quarterly", "flat", charge="quarter", **terms)
@@ -281,8 +288,21 @@ def test_what_one_draft_leaves_the_next_one_uses(history: Credits) -> None:
 
 
 def test_credit_does_not_pay_for_periods_before_it(history: Credits) -> None:
-    """Granted on 10 February: nothing of January."""
-    assert history.due["later"] == ["2026-01 10 0 10", "2026-02 10 10 0", "2026-03 10 10 0"]
+    """Granted on 10 February, or at the instant at which January ends: nothing of January."""
+    paid = ["2026-01 10 0 10", "2026-02 10 10 0", "2026-03 10 10 0"]
+    assert history.due["later"] == paid
+    assert history.due["next"] == paid
+
+
+def test_credit_is_lost_once_no_period_can_begin_before_its_end(history: Credits) -> None:
+    """Until 1 April: March is the last period that it pays for, and 70 are left."""
+    assert history.entries["ending"][-1] == "expired -70 0"
+
+
+def test_of_two_rows_of_one_grant_the_last_counts(history: Credits) -> None:
+    """A grant that was put right in the same file would stay as it was typed first."""
+    assert history.due["restated"] == ["2026-01 10 4 6"]
+    assert history.entries["restated"] == ["granted 4 4", "reserved 2026-01 -4 0"]
 
 
 def test_what_a_fee_is_for_does_not_move_the_billing_period(history: Credits) -> None:
@@ -320,7 +340,7 @@ def test_credit_in_another_currency_or_without_an_amount_pays_nothing(
 
 def test_what_is_issued_is_not_worked_out_again(history: Credits) -> None:
     """The grant of 100 shrinks to 30 after 40 were used, that of 150 is taken back."""
-    assert len(history.frozen) == 35
+    assert len(history.frozen) == 37
     assert history.later_frozen == history.frozen
     assert history.later_due["lasting"] == [
         "2026-01 40 40 0",
