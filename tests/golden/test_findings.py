@@ -50,6 +50,7 @@ def odd_customers() -> Scenario:
             quantity = odd.get(name, usual) if month == "2026-01" else usual
             if quantity:
                 world.event(name, quantity, at=f"{month}-10T12:00:00Z")
+    steady_customers(world)
     llm = {"event_type": "llm"}
     world.event("values", "900000", data={"model": "a-2026-01-31"}, **llm)
     world.event("tiny", "400", data={"model": "a"}, **llm)
@@ -64,6 +65,31 @@ def odd_customers() -> Scenario:
         line.replace("{}", '{"quantity": "abc"}') for line in world.events["broken"]
     ]
     return world
+
+
+def steady_customers(world: Scenario) -> None:
+    """A tenth and ten times of what is usual are usual still, and no month before six counts.
+
+    Of the six months before January three are 2 and three are 15: 2 is the lower median, and
+    20.01 more than ten times of it. Of seven months or five the median would be 15.
+    """
+    world.meter("steady", "steady")
+    world.plan("Q")
+    world.price("Q", "per_unit", meter_code="steady", unit_price="1")
+    for name, *quantities in [
+        ("tenth", "100", "100", "100", "10"),
+        ("tenfold", "1", "1", "1", "10"),
+        ("older", "15", "2", "2", "2", "15", "15", "15", "20.01"),
+    ]:
+        months = [*(f"2025-{month:02}" for month in range(6, 13)), "2026-01"]
+        months = months[-len(quantities) :]
+        world.customer(name)
+        world.subscription(name, plan_code="Q", started_at=f"{months[0]}-01")
+        for month, quantity in zip(months, quantities, strict=True):
+            at, event_id = f"{month}-10T12:00:00Z", f"{name}-{month}"
+            world.event(name, quantity, event_type="steady", at=at, event_id=event_id)
+    # Was rejected, and is sent again whole in a later file: nothing is missing.
+    world.event("tenth", '"ten"', event_type="steady", event_id="tenth-2026-01", file="0")
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +156,7 @@ def test_each_odd_customer_is_named_with_meter_and_quantity(world: Installation)
             ("", "", "", "no rate for standard in BR: 1 draft over 2 EUR net")
         ],
         "out_of_own_range": [
+            ("older", "", "", "20.01 EUR, where 2 is usual"),
             ("giant", "", "", "10.01 EUR, where 1 is usual"),
             ("dwarf", "", "", "9.99 EUR, where 100 is usual"),
             ("gone", "", "", "0 EUR, where 7 is usual"),
