@@ -122,6 +122,16 @@ def trial(case: Case) -> None:
 
 
 @golden
+def allowance_after_a_trial(case: Case) -> None:
+    """8 used in the trial touch nothing of the 10 that are free: of 12 after it 2 are owed."""
+    case.term = {"trial_ends_at": "2026-01-11"}
+    case.price("per_unit", unit_price="1", included_quantity="10")
+    case.use("8", at="2026-01-10T23:59:59Z")
+    case.use("12", at="2026-01-11T00:00:00Z")
+    owes(case, "2026-01", "2.00", starts="2026-01-11")
+
+
+@golden
 def whole_fee_after_a_trial(case: Case) -> None:
     """A fee that is not prorated is owed whole once the trial is over, in February."""
     case.term = {"trial_ends_at": "2026-02-11", "ended_at": "2026-03-01"}
