@@ -153,11 +153,12 @@ def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: 
 
     On the 5th usage is withdrawn, on the 12th a price changes at noon, on the 20th and the
     31st usage of 20:00 in UTC comes to lie on the next day, that of a customer moved to
-    Auckland. Nothing happens to the 6th and the 8th.
+    Auckland; on the 15th only the later of two does, and on the 17th, of one moved to New
+    York, only the earlier on the day before. Nothing happens to the 6th and the 8th.
     """
     world = Scenario()
     world.meter("used", "use")
-    for name in ("cut", "kept", "moved", "voided"):
+    for name in ("cut", "east", "kept", "moved", "voided", "west"):
         world.subscriber(name, ended_at="2026-03-01")
     for name, quantity, at in [
         ("voided", "10", "2026-01-05T12:00:00Z"),
@@ -165,6 +166,10 @@ def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: 
         ("kept", "7", "2026-01-08T12:00:00Z"),
         ("cut", "10", "2026-01-12T06:00:00Z"),
         ("cut", "10", "2026-01-12T18:00:00Z"),
+        ("east", "1", "2026-01-15T04:00:00Z"),
+        ("east", "2", "2026-01-15T20:00:00Z"),
+        ("west", "1", "2026-01-17T04:00:00Z"),
+        ("west", "2", "2026-01-17T20:00:00Z"),
         ("moved", "4", "2026-01-20T20:00:00Z"),
         ("moved", "5", "2026-01-31T20:00:00Z"),
     ]:
@@ -175,7 +180,8 @@ def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: 
     world.prices[0] = dict(world.prices[0]) | {"valid_to": noon}
     world.price("cut", "per_unit", meter_code="used", unit_price="2", valid_from=noon)
     installation.write_price_book(world)
-    zones = {"moved": "Pacific/Auckland"}
+    zones = dict.fromkeys(("moved", "east"), "Pacific/Auckland")
+    zones["west"] = "America/New_York"
     after = Scenario(
         customers=[
             dict(row) | {"timezone": zones.get(row["customer_id"], "UTC")}
@@ -191,7 +197,7 @@ def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: 
         installation, "select event_date, max(metering_number) from %s group by all"
     )
     assert sorted(str(day) for day, number in numbers if number == 2) == [
-        *("2026-01-05", "2026-01-12", "2026-01-20", "2026-01-31")
+        *("2026-01-05", "2026-01-12", "2026-01-15", "2026-01-17", "2026-01-20", "2026-01-31")
     ]
     invoices = installation.rows(
         "select customer_id, billing_period, cast(net_amount as bigint) as net"
@@ -199,15 +205,26 @@ def test_each_reason_to_meter_a_day_again_is_enough(tmp_path: Path, dbt_folder: 
     )
     assert [tuple(row.values()) for row in invoices] == [
         ("cut", "2026-01", 30),
+        ("east", "2026-01", 3),
         ("kept", "2026-01", 7),
         ("moved", "2026-01", 4),
         ("moved", "2026-02", 5),
         ("voided", "2026-01", 1),
+        ("west", "2026-01", 3),
     ]
     moved = installation.rows(
-        "select usage_date from marts.fct_usage_daily where customer_id = 'moved' order by all"
+        "select customer_id, cast(usage_date as varchar) as usage_date"
+        " from marts.fct_usage_daily where customer_id in ('east', 'moved', 'west')"
+        " order by all"
     )
-    assert [str(row["usage_date"]) for row in moved] == ["2026-01-21", "2026-02-01"]
+    assert [tuple(row.values()) for row in moved] == [
+        ("east", "2026-01-15"),
+        ("east", "2026-01-16"),
+        ("moved", "2026-01-21"),
+        ("moved", "2026-02-01"),
+        ("west", "2026-01-16"),
+        ("west", "2026-01-17"),
+    ]
 
 
 def test_a_changed_filter_or_band_meters_its_days_again(
