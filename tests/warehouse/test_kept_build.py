@@ -81,6 +81,12 @@ def test_a_build_stands_until_anything_changes(
     monkeypatch.undo()
     assert kept() == [RESULT]
 
+    # The code that runs it is another one.
+    monkeypatch.setattr("dagster_project.lib.kept_build.PROJECT_ROOT", tmp_path)
+    assert kept() is None
+    monkeypatch.undo()
+    assert kept() == [RESULT]
+
     # Something has landed, is built, and is then what stands.
     scenario = Scenario()
     scenario.event("a", "2", event_id="late")
