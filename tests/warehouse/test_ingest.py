@@ -411,6 +411,7 @@ EPOCH = ("", "london/epoch-*.csv", "", "epoch_ms")
         ("b.csv", "meter", "30.02.2025 00:30", "not of the format %d.%m.%Y %H:%M"),
         ("london/epoch-1.csv", "api", "1760229000123", "2025-10-12 00:30:00.123"),
         ("london/epoch-1.csv", "api", "1760229000123.25", "2025-10-12 00:30:00.12325"),
+        ("london/epoch-1.csv", "api", "1760229000123.2509", "2025-10-12 00:30:00.12325"),
         ("london/epoch-1.csv", "api", "1.760229e12", "2025-10-12 00:30:00"),
         ("london/epoch-1.csv", "api", "2025-10-12T00:30:00Z", "not of the format epoch_ms"),
         ("london/epoch-1.csv", "api", "9" * 20, "not of the format epoch_ms"),
@@ -857,9 +858,12 @@ def test_repeats_are_found_over_all_history(warehouse: Warehouse) -> None:
         event("3"),
         event("1", '{"n": "5", "m": "x"}', time="2026-01-15T12:00:00+02:00"),
         event("4"),
+        event("2", time="2026-01-15T10:00:00.000001Z"),
+        event("2", type="other"),
+        event("3", source="other"),
     ]
     warehouse.write("usage/a.ndjson", "\n".join(again))
-    assert warehouse.ingest().repeated_count == 5
+    assert warehouse.ingest().repeated_count == 8
     assert warehouse.rows(
         "select load_id, file_id, position, is_conflict from raw.repeated_events order by all"
     ) == [
@@ -869,6 +873,9 @@ def test_repeats_are_found_over_all_history(warehouse: Warehouse) -> None:
         (2, 2, 3, True),
         (2, 2, 5, False),
         (2, 2, 6, False),
+        (2, 2, 8, True),
+        (2, 2, 9, True),
+        (2, 2, 10, False),
     ]
 
 
@@ -896,18 +903,19 @@ def test_repeats_of_an_older_warehouse_are_given_their_content(warehouse: Wareho
 
 
 def test_first_landed_follows_file_name_whatever_the_format(warehouse: Warehouse) -> None:
-    warehouse.write("usage/b.ndjson", event("1", '{"n": 1}'))
+    warehouse.write("usage/b.ndjson", event("1", '{"n": 1}') + "\n" + event("2"))
     warehouse.write("usage/a.csv", CSV_HEADER + csv_row("1", "2"))
-    warehouse.parquet(
-        "usage/c.parquet",
-        "select '1' as id, 'api' as source, 'call' as type, 'sub_1' as subject,"
-        " timestamp '2026-01-15 10:00:00' as time, '2' as n, 'm' as model",
-    )
+    for name, event_id in (("c", "1"), ("a", "2")):
+        warehouse.parquet(
+            f"usage/{name}.parquet",
+            f"select '{event_id}' as id, 'api' as source, 'call' as type, 'sub_1' as subject,"
+            " timestamp '2026-01-15 10:00:00' as time, '2' as n, 'm' as model",
+        )
     warehouse.ingest()
     assert warehouse.rows(
         "select source_file, is_conflict from raw.repeated_events"
         " inner join raw.load_files using (file_id) order by file_id"
-    ) == [("usage/b.ndjson", True), ("usage/c.parquet", False)]
+    ) == [("usage/b.ndjson", True), ("usage/b.ndjson", True), ("usage/c.parquet", False)]
 
 
 def test_positions_follow_the_lines_of_large_files(warehouse: Warehouse) -> None:
