@@ -301,6 +301,26 @@ def discount_from_the_middle_of_a_period(case: Case) -> None:
 
 
 @golden
+def discount_until_a_period_begins(case: Case) -> None:
+    """Valid until 1 February: not for the period that begins at that instant."""
+    case.term = {"ended_at": "2026-03-01"}
+    case.fee("a", "10")
+    case.discount("half", "percentage", "50", valid_to="2026-02-01")
+    case.lines = ["01 charge a 10", "01 discount a -5", "02 charge a 10"]
+
+
+@golden
+def fixed_discount_beside_a_reversal(case: Case) -> None:
+    """5 off a fee of 10; what a reversal gives back takes no part of it, and adds none."""
+    case.fee("a", "10")
+    case.price()
+    case.use("-4")
+    case.discount("fixed", "fixed", "5")
+    case.lines = ["01 charge a 10", "01 charge usage -4", "01 discount a -5"]
+    case.totals = ["1 0 1"]
+
+
+@golden
 def fixed_discount_of_a_parent(case: Case) -> None:
     """3 off the one invoice for parent and daughter: 10 + 20 share it as 1 and 2."""
     daughter = f"{case.name}_daughter"
@@ -502,6 +522,17 @@ def commitment_to_one_charge(case: Case) -> None:
     case.use("30")
     case.commit("100", charge_code="usage")
     case.lines = ["01 charge fee 50", "01 charge usage 30", f"01 true_up {case.name}-deal 70"]
+
+
+@golden
+def commitment_after_a_minimum_and_a_maximum(case: Case) -> None:
+    """10 used, at least 80, and 50 used, at most 5: 85 of 100 are spent, 15 are missing."""
+    case.price(charge="a", minimum_amount="80")
+    case.price(charge="b", unit_price="5", maximum_amount="5")
+    case.use("10")
+    case.commit("100")
+    case.lines = ["01 charge a 10", "01 charge b 50", "01 minimum a 70", "01 maximum b -45"]
+    case.lines += [f"01 true_up {case.name}-deal 15"]
 
 
 @golden
