@@ -105,6 +105,24 @@ def rest_and_unpriced(case: Case) -> None:
 
 
 @golden
+def all_of_a_filter_has_to_hold(case: Case) -> None:
+    """Model a in the eu is 1; a elsewhere and b in the eu are what is left, at 3."""
+    case.price(
+        "per_unit",
+        meter_code="requests",
+        unit_price="1",
+        dimension_filter="model=a;region=eu",
+    )
+    case.price("per_unit", meter_code="requests", unit_price="3")
+    for model, region, quantity in [("a", "eu", "1"), ("a", "us", "2"), ("b", "eu", "4")]:
+        data = {"model": model, "region": region}
+        case.world.event(case.name, quantity, event_type="request", data=data)
+    case.owes("1", "1", "1.00", dimension_values='{"model": "a", "region": "eu"}')
+    case.owes("2", "6", "6.00", dimension_values='{"model": "a", "region": "us"}')
+    case.owes("4", "12", "12.00", dimension_values='{"model": "b", "region": "eu"}')
+
+
+@golden
 def rates_as_published(case: Case) -> None:
     """1E3 are free, 1,000,000 x 6.25e-07 = 0.625."""
     case.price("per_unit", unit_price="6.25e-07", included_quantity="1E3")
@@ -391,6 +409,16 @@ def level_over_a_price_change(case: Case) -> None:
 
 
 @golden
+def level_over_two_months(case: Case) -> None:
+    """1 from 31 January on: 24 hours of January and 672 of February."""
+    case.term = {"ended_at": "2026-03-01"}
+    case.price("per_unit", meter_code="held", unit_price="1")
+    case.world.event(case.name, "1", event_type="stored", at="2026-01-31T00:00:00Z")
+    case.owes("24", "24", "24.00")
+    case.owes("672", "672", "672.00", billing_period="2026-02")
+
+
+@golden
 def lowest_and_last(case: Case) -> None:
     """The lowest of 5, 2, 9 is 2; the last by time is 9, though 2 was sent last."""
     case.price("per_unit", charge="a", meter_code="lowest", unit_price="1")
@@ -409,6 +437,19 @@ def ninety_fifth_percentile(case: Case) -> None:
     for number in range(1, 22):
         case.world.event(case.name, str(number), event_type="sample")
     case.owes("20", "20", "20.00")
+
+
+@golden
+def a_day_of_twenty_values(case: Case) -> None:
+    """Of 20 samples the 19th; of two readings at one instant the one of the greater id."""
+    case.price("per_unit", charge="a", meter_code="bandwidth", unit_price="1")
+    case.price("per_unit", charge="b", meter_code="last", unit_price="1")
+    for number in range(1, 21):
+        case.world.event(case.name, str(number), event_type="sample")
+    for event_id, level in [("z", "3"), ("y", "4")]:
+        case.world.event(case.name, level, event_type="gauge", event_id=f"reading-{event_id}")
+    case.owes("19", "19", "19.00", charge_code="a")
+    case.owes("3", "3", "3.00", charge_code="b")
 
 
 @golden
@@ -827,6 +868,7 @@ def shared_world() -> tuple[Scenario, dict[str, Case]]:
         minimum_quantity="30",
     )
     world.meter("tokens", "prompt", dimensions="model")
+    world.meter("requests", "request", dimensions="model|region")
     world.meter("energy", "energy", dimensions="tariff")
     world.meter("heat", "heat", dimensions="load")
     for name in ("input", "cached", "output"):
@@ -900,6 +942,33 @@ def test_usage_that_no_price_takes_is_unpriced(
         " where fate = 'unpriced' group by subject"
     )
     assert exceptions == [{"subject": "nothing_for_the_rest", "record_count": 1}]
+
+
+def test_usage_of_a_day_is_read_like_that_of_a_period(
+    built: tuple[Installation, dict[str, Case]],
+) -> None:
+    """A customer who looks at one day would see another number than the invoice has."""
+    usage = built[0].rows(
+        "select meter_code, quantity from marts.fct_usage_daily"
+        " where customer_id = 'a_day_of_twenty_values' order by all"
+    )
+    assert {row["meter_code"]: int(row["quantity"]) for row in usage} == {
+        "bandwidth": 19,
+        "highest": 4,
+        "last": 3,
+        "lowest": 3,
+    }
+
+
+def test_a_day_of_a_level_has_its_hours_once(
+    built: tuple[Installation, dict[str, Case]],
+) -> None:
+    """The days would come to more than the invoices."""
+    usage = built[0].rows(
+        "select count(*) as day_count, max(quantity) as hours from marts.fct_usage_daily"
+        " where customer_id = 'level_over_two_months'"
+    )
+    assert usage == [{"day_count": 29, "hours": Decimal(24)}]
 
 
 def test_usage_of_a_day_is_in_units(built: tuple[Installation, dict[str, Case]]) -> None:
