@@ -46,7 +46,7 @@ from dagster_project.lib.documents.records import (
     previous_period,
     read_invoices,
 )
-from dagster_project.lib.documents.store import safe_name
+from dagster_project.lib.documents.store import open_staging, put_in_place, safe_name
 from dagster_project.lib.documents.view import build_view, make_breakable
 from dagster_project.lib.invoice_summary import net_by_period
 from dagster_project.lib.issuing import Issue, issue_period
@@ -939,6 +939,40 @@ def test_a_long_invoice_is_a_summary_with_all_lines_beside_it(
     assert contents(again / PERIOD) == contents(folder)
 
 
+def test_a_text_that_would_be_a_formula_is_none(few_rows: list[int], tmp_path: Path):
+    """A spreadsheet would run what somebody else has named a discount."""
+    marts = Marts()
+    texts = ["=a", "+a", "-a", "@a", "\ta", "\ra", "a=b", "'a"]
+    discount = {"line_type": "discount", "discount_code": "d", "net_amount": "-0.01"}
+    lines = [discount | {"subscription_id": "s1", "description": text} for text in texts]
+    marts.invoice("i-long", lines, customer_id="long", currency_code="EUR")
+    render_period(marts.connection, PERIOD, tmp_path, TEMPLATES)
+    rows = read_csv(tmp_path / PERIOD / "draft-long-EUR.csv")
+    shown = [row["description"] for row in rows]
+    assert shown == [*(f"'{text}" for text in texts[:6]), *texts[6:]]
+    assert few_rows
+
+
+def test_a_document_is_there_before_what_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a run that is killed in between, a JSON or an index would lead to nothing."""
+    names = ["INV-1.html", "INV-1.pdf", "INV-1.csv", "INV-1.json", "index.html"]
+    staging = open_staging(tmp_path)
+    for name in sorted(names):
+        (staging / name).touch()
+    placed: list[str] = []
+    replace = Path.replace
+
+    def noted(path: Path, target: Path) -> Path:
+        placed.append(path.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    put_in_place(staging, tmp_path)
+    assert placed == names
+
+
 @pytest.mark.parametrize("locale", ["de", "en", "es", "fr", "pt"])
 def test_a_summary_is_in_the_language_of_the_invoice(
     few_rows: list[int], tmp_path: Path, locale: str
@@ -1090,6 +1124,16 @@ def test_what_cannot_be_rendered_takes_no_number(breaking: Path, tmp_path: Path)
     again = DocumentsOfIssue(tmp_path, TEMPLATES)
     assert issue(marts, again) == Issue(1, {})
     assert issued(marts)[-1] == ("INV-000004", "broken")
+
+
+def test_numbers_are_one_series_whatever_the_currency(tmp_path: Path):
+    """Two invoices of one number are what an auditor asks about first."""
+    marts = drafts("A", "C")
+    line = {"charge_name": "x", "net_amount": "1"}
+    named = {"customer_id": "b", "customer_name": "B", "currency_code": "USD"}
+    marts.invoice("i-b", [line], **named)
+    assert issue(marts, DocumentsOfIssue(tmp_path, TEMPLATES)) == Issue(3, {})
+    assert issued(marts) == [("INV-000001", "a"), ("INV-000002", "b"), ("INV-000003", "c")]
 
 
 def contents_of_files(folder: Path) -> dict[str, bytes]:
