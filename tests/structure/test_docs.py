@@ -92,6 +92,23 @@ def test_files_that_are_named_are_there(page: Path) -> None:
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
 
 
+def test_tests_and_cases_that_are_named_are_there() -> None:
+    """A promise would be said to be proved, and nothing proves it."""
+    text = (REPOSITORY / "docs" / "proofs.md").read_text("utf-8")
+    named: set[tuple[str, str]] = set()
+    file = ""
+    reference = r"`(?:(tests/[\w/]+\.py)::(\w+))?(?:\[(\w+)\])?`"
+    for path, test, case in re.findall(reference, text):
+        file = path or file
+        named |= {(file, name) for name in (test, case) if name}
+    assert len(named) > 50
+    assert [
+        (path, name)
+        for path, name in sorted(named)
+        if f"def {name}(" not in (REPOSITORY / path).read_text("utf-8")
+    ] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_models_that_are_named_are_there(page: Path) -> None:
     """Whoever looks for the place of a rule would not find it."""
