@@ -12,6 +12,11 @@ if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: who comes to it last works on alone for ten minutes."""
+    items.sort(key=lambda item: "test_same_bill" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_person_running_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see the default settings, whatever METERHOUSE_* the shell has set."""
