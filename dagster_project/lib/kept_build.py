@@ -19,6 +19,7 @@ import duckdb
 
 from dagster_project.lib.replaced import replaced
 from dagster_project.lib.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
+from dagster_project.lib.warehouse import count_rows
 
 _LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb")
 # Written by every run of dbt as it starts (macros/last_run.sql), also by one that is typed.
@@ -80,16 +81,13 @@ def last_dbt_run(connection: duckdb.DuckDBPyConnection) -> str | None:
     return str(row[0]) if row else None
 
 
-def build_key(
-    settings: Settings, project: Path, period: str, connection: duckdb.DuckDBPyConnection
-) -> str:
-    """A digest of all that a build is made from.
+def made_from(settings: Settings, project: Path, period: str) -> str:
+    """A digest of the code, the price book and the period of a build, taken before it.
 
     Args:
         settings: Of the installation.
         project: Folder made by ``link_dbt_project``; its sibling has the price book.
         period: Billing period up to which drafts are made, ``YYYY-MM``.
-        connection: The warehouse.
     """
     digest = hashlib.sha256()
     plain = [settings.target, settings.first_period, period, *map(version, _LIBRARIES)]
@@ -107,42 +105,56 @@ def build_key(
     for path in sorted(files):
         digest.update(f"\0{path.name}\0".encode())
         digest.update(path.read_bytes())
-    # Loads and the ledger only ever grow.
-    for schema, table in connection.execute(
+    return digest.hexdigest()
+
+
+def _landed(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows of every table of loads and of the ledger, which only ever grow."""
+    tables = connection.execute(
         "select schema_name, table_name from duckdb_tables()"
         " where database_name = current_database() and schema_name in ('raw', 'ledger')"
         " union all select schema_name, view_name from duckdb_views()"
         " where database_name = current_database() and schema_name in ('raw', 'ledger')"
         " order by all"
-    ).fetchall():
-        count = connection.execute(f'select count(*) from {schema}."{table}"').fetchone()
-        digest.update(f"{schema}.{table}: {count}\n".encode())
-    return digest.hexdigest()
+    ).fetchall()
+    return {
+        f"{schema}.{table}": count_rows(connection, schema, table) for schema, table in tables
+    }
 
 
 def kept_build(
-    file: Path, key: str, connection: duckdb.DuckDBPyConnection
+    file: Path, made_from: str, connection: duckdb.DuckDBPyConnection
 ) -> KeptBuild | None:
     """The build that was kept, if it was made from the same and nobody ran dbt since."""
     try:
         kept = json.loads(file.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    if kept["key"] != key or kept["invocation_id"] != last_dbt_run(connection):
+    now = {
+        "made_from": made_from,
+        "landed": _landed(connection),
+        "invocation_id": last_dbt_run(connection),
+    }
+    if any(kept.get(name) != found for name, found in now.items()):
         return None
     return KeptBuild(kept["run_id"], [NodeResult(**result) for result in kept["results"]])
 
 
 def keep_build(
     file: Path,
-    key: str,
+    made_from: str,
     run_id: str,
     results: Sequence[NodeResult],
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    """Keep a whole build in which nothing failed, until the next one."""
+    """Keep a whole build in which nothing failed, until the next one.
+
+    What has landed is counted after it, since the first one of all makes the ledger. Nothing
+    lands meanwhile: the run is the only writer.
+    """
     kept = {
-        "key": key,
+        "made_from": made_from,
+        "landed": _landed(connection),
         "invocation_id": last_dbt_run(connection),
         "run_id": run_id,
         "results": [asdict(result) for result in results],

@@ -133,7 +133,7 @@ def test_every_command_succeeds_and_ends_with_its_table(life: Life) -> None:
         "ingest": ["Loaded", "usage", "6"],
         "bill": ["Billing periods", "2026-01", "21.00 EUR", "Events by fate", "4 rated"],
         "bill again": ["Nothing has changed since the last build", "21.00 EUR", "4 rated"],
-        "issue": ["Nothing has changed", "Billing periods", "2026-01", "21.00 EUR"],
+        "issue": ["Billing periods", "2026-01", "21.00 EUR"],
         "status": ["Drafts", "Issued", "Blocked checks", "Money", "21.00 EUR", "2 duplicate"],
     }
     for name, expected in words.items():
@@ -165,7 +165,7 @@ def test_killed_runs_are_marked_as_failed_by_the_next_command(life: Life) -> Non
     with dg.DagsterInstance.from_config(str(home)) as instance:
         runs = [(run.job_name, run.status.value) for run in instance.get_runs()]
     assert sorted(runs) == [
-        *[("bill", "FAILURE"), ("bill", "SUCCESS")],
+        *[("bill", "FAILURE"), ("bill", "SUCCESS"), ("bill", "SUCCESS")],
         *[("ingest", "FAILURE"), ("ingest", "SUCCESS")],
         *[("issue", "FAILURE"), ("issue", "FAILURE"), ("issue", "SUCCESS")],
         ("issue", "SUCCESS"),

@@ -12,7 +12,7 @@ import pytest
 from dagster_project.defs.quality import suites
 from dagster_project.lib.documents import render_period
 from dagster_project.lib.documents.render import _Renderer
-from dagster_project.lib.kept_build import NodeResult, build_key, keep_build, kept_build
+from dagster_project.lib.kept_build import NodeResult, keep_build, kept_build, made_from
 from dagster_project.lib.settings import TEMPLATES_DIR, Settings
 from dagster_project.lib.usage_frames import UsageFrames
 from tests.harness import Installation, Scenario, build
@@ -45,8 +45,7 @@ def test_a_build_stands_until_anything_changes(
     project, file = world.dbt_folder / "project", tmp_path / "kept.json"
 
     def key(period: str = "2026-01", settings: Settings = settings) -> str:
-        with world.read() as connection:
-            return build_key(settings, project, period, connection)
+        return made_from(settings, project, period)
 
     def kept() -> list[NodeResult] | None:
         with world.read() as connection:

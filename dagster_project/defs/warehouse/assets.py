@@ -28,9 +28,9 @@ from dagster_project.lib.dbt_run import DbtRunError, run_dbt
 from dagster_project.lib.kept_build import (
     KeptBuild,
     NodeResult,
-    build_key,
     keep_build,
     kept_build,
+    made_from,
 )
 from dagster_project.lib.settings import DBT_PROJECT_DIR, PROJECT_ROOT
 from dagster_project.lib.warehouse import count_rows, table_names, writer_lock
@@ -158,9 +158,9 @@ def dbt_build(
     kept_file = settings.dbt_target_dir / "kept_build.json"
     failure: DbtRunError | None = None
     kept: KeptBuild | None = None
-    with warehouse.get_connection() as connection:
-        key = build_key(settings, dbt_project_dir(), period, connection)
-        if not context.is_subset:
+    key = made_from(settings, dbt_project_dir(), period)
+    if not context.is_subset:
+        with warehouse.get_connection() as connection:
             kept = kept_build(kept_file, key, connection)
     if kept is not None:
         context.log.info("Nothing has changed since the last build, which stands.")
