@@ -450,6 +450,18 @@ class Installation:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def one_unit() -> Scenario:
+    """A customer with one unit at 1.50 in January, where a test is not about the bill."""
+    scenario = Scenario()
+    scenario.meter("used", "use")
+    scenario.plan("plan")
+    scenario.price("plan", "per_unit", meter_code="used", unit_price="1.50")
+    scenario.customer("a")
+    scenario.subscription("a", plan_code="plan")
+    scenario.event("a", "1")
+    return scenario
+
+
 def build(
     folder: Path,
     scenario: Scenario,

@@ -15,21 +15,14 @@ from dagster_project.lib.documents.render import _Renderer
 from dagster_project.lib.kept_build import NodeResult, keep_build, kept_build, made_from
 from dagster_project.lib.settings import TEMPLATES_DIR, Settings
 from dagster_project.lib.usage_frames import UsageFrames
-from tests.harness import Installation, Scenario, build
+from tests.harness import Installation, Scenario, build, one_unit
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     """A customer with a unit at 1.50."""
-    scenario = Scenario()
-    scenario.meter("used", "use")
-    scenario.plan("plan")
-    scenario.price("plan", "per_unit", meter_code="used", unit_price="1.50")
-    scenario.customer("a")
-    scenario.subscription("a", plan_code="plan")
-    scenario.event("a", "1")
     return build(
-        tmp_path_factory.mktemp("kept"), scenario, dbt_folder=dbt_folder, period="2026-01"
+        tmp_path_factory.mktemp("kept"), one_unit(), dbt_folder=dbt_folder, period="2026-01"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dagster_project.lib.dbt_run import DbtRunError
 from dagster_project.lib.sql_text import quoted
-from tests.harness import Installation, Scenario, build
+from tests.harness import Installation, build, one_unit
 
 MACROS = Path(__file__).resolve().parents[2] / "dbt" / "macros"
 
@@ -88,15 +88,8 @@ def test_only_the_rows_that_are_meant_are_asked() -> None:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, dbt_folder: Path) -> Installation:
     """A customer with a unit at 1.50."""
-    scenario = Scenario()
-    scenario.meter("used", "use")
-    scenario.plan("plan")
-    scenario.price("plan", "per_unit", meter_code="used", unit_price="1.50")
-    scenario.customer("a")
-    scenario.subscription("a", plan_code="plan")
-    scenario.event("a", "1")
     folder = tmp_path_factory.mktemp("rows")
-    return build(folder, scenario, dbt_folder=dbt_folder, period="2026-01", tested=False)
+    return build(folder, one_unit(), dbt_folder=dbt_folder, period="2026-01", tested=False)
 
 
 def test_a_table_with_unsound_rows_is_not_made(world: Installation) -> None:

@@ -241,6 +241,7 @@ def _as_message(result: NodeResult) -> DbtCoreCliEventMessage:
         "node_started_at": result.started_at,
         "node_finished_at": result.finished_at,
     }
+    # By its name dagster-dbt knows a result; of what it is, the node tells.
     return DbtCoreCliEventMessage(
         {
             "info": {"name": "LogTestResult", "invocation_id": get_invocation_id()},
