@@ -89,7 +89,7 @@ def table_names(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 def count_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
     """Rows of a table; both engines keep the count beside it."""
-    row = connection.execute(f'select count(*) from {schema}."{table}"').fetchone()
+    row = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
     return int(row[0]) if row else 0
 
 
